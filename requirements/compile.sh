@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Writes the three locks of this folder anew from pyproject.toml. Versions that
+# still fit are kept; add --upgrade, or --upgrade-package NAME, to move on.
+# Takes uv from the .venv, or else from the PATH.
+set -euo pipefail
+
+self=$(readlink -f -- "${BASH_SOURCE[0]}")
+cd "${self%/*}/.."
+uv=.venv/bin/uv
+[[ -x $uv ]] || uv=uv
+
+compile() {
+    "$uv" pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+        --no-header --no-annotate --no-emit-index-url --no-emit-find-links "$@"
+}
+
+# What .venv is filled with, and hence not part of what it is filled from.
+compile --group bootstrap --output-file requirements/bootstrap.txt "$@"
+compile pyproject.toml --group build --extra test --extra s3 --extra db --extra bench \
+    --output-file requirements/test.txt "$@"
+# Held to test.txt, so that what was tested is what runs.
+compile pyproject.toml --group build --constraint requirements/test.txt \
+    --output-file requirements/run.txt "$@"

@@ -1,0 +1,159 @@
+"""gen: parse, call, print. Heavy imports wait inside the commands, so that help is instant."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from payworld.cli.options import ConfigFile, Debug, OutputDir, StateDir
+
+__all__ = ["app", "main"]
+
+EPILOG = "Exit codes: 0 done, 1 failed, 2 usage, 3 state missing or damaged, 75 locked."
+
+app = typer.Typer(
+    name="gen",
+    help="A payments world that lives on disk and writes each day's raw files.",
+    epilog=EPILOG,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from payworld.version import __version__
+
+        typer.echo(f"payworld {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def run(
+    context: typer.Context,
+    initial: Annotated[
+        bool, typer.Option("--initial", help="Begin a world: --start-date to --end-date.")
+    ] = False,
+    incremental: Annotated[
+        bool,
+        typer.Option(
+            "--incremental", help="Go on with the world: every missing day, to yesterday."
+        ),
+    ] = False,
+    start_date: Annotated[
+        str | None,
+        typer.Option(envvar="PAYWORLD_START_DATE", help="First day, YYYY-MM-DD."),
+    ] = None,
+    end_date: Annotated[
+        str | None,
+        typer.Option(envvar="PAYWORLD_END_DATE", help="Last day, YYYY-MM-DD [yesterday]."),
+    ] = None,
+    date: Annotated[
+        str | None,
+        typer.Option("--date", envvar="PAYWORLD_DATE", help="With --incremental: the last day."),
+    ] = None,
+    output_dir: OutputDir = None,
+    state_dir: StateDir = None,
+    config: ConfigFile = None,
+    seed: Annotated[
+        int | None, typer.Option(envvar="PAYWORLD_SEED", help="Equal seeds make equal worlds [42].")
+    ] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", envvar="PAYWORLD_FORMAT", help="csv or parquet [csv].")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(envvar="PAYWORLD_WORKERS", help="Processes that render [all cores]."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("-f", "--force", envvar="PAYWORLD_FORCE", help="Ask no question.")
+    ] = False,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="With --initial: move an existing world aside first."),
+    ] = False,
+    accept_config_changes: Annotated[
+        bool,
+        typer.Option("--accept-config-changes", help="Let another configuration hold from now on."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made; write nothing.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print a summary of the run as JSON on stdout.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", envvar="PAYWORLD_QUIET", help="Print errors alone.")
+    ] = False,
+    debug: Debug = False,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Begin a payments world or go on with it; or, with a command, look at it."""
+    if context.invoked_subcommand is not None:
+        if initial or incremental:
+            raise typer.BadParameter(
+                f"--initial and --incremental go without a command, not with "
+                f"{context.invoked_subcommand!r}"
+            )
+        return
+    if not (initial or incremental):
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
+    from payworld.cli.generate import Arguments, generate
+
+    generate(
+        Arguments(
+            initial=initial,
+            incremental=incremental,
+            start_date=start_date,
+            end_date=end_date,
+            date=date,
+            output_dir=output_dir,
+            state_dir=state_dir,
+            config=config,
+            seed=seed,
+            file_format=file_format,
+            workers=workers,
+            force=force,
+            replace=replace,
+            accept_config_changes=accept_config_changes,
+            dry_run=dry_run,
+            json=json,
+            quiet=quiet,
+            debug=debug,
+        )
+    )
+
+
+@app.command()
+def status(
+    state_dir: StateDir = None,
+    output_dir: OutputDir = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Tell what world is here: dates, merchants, cards, payments, files."""
+    from payworld.cli.status import show_status
+
+    show_status(state_dir, output_dir, json, debug)
+
+
+@app.command("config")
+def config_command(config: ConfigFile = None, debug: Debug = False) -> None:
+    """Print the whole configuration as commented YAML: every knob, unit, default, range."""
+    from payworld.cli.settings import show_config
+
+    show_config(config, debug)
+
+
+def main() -> None:
+    """Run the command line; the console scripts' entry."""
+    app()

@@ -1,0 +1,29 @@
+"""Options that several commands share, each with its environment variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["ConfigFile", "Debug", "Json", "OutputDir", "StateDir"]
+
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir", envvar="PAYWORLD_STATE_DIR", help="Folder for merchants.json [state]."
+    ),
+]
+OutputDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--output-dir", envvar="PAYWORLD_OUTPUT_DIR", help="Folder for the data files [raw_data]."
+    ),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="PAYWORLD_CONFIG", help="YAML file with the keys to change."),
+]
+Debug = Annotated[bool, typer.Option("--debug", envvar="PAYWORLD_DEBUG", help="Show tracebacks.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]

@@ -1,0 +1,80 @@
+"""How commands speak: messages on stderr, data on stdout, errors without a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import typer
+
+from payworld.errors import PayworldError
+
+__all__ = ["guarded", "print_json", "say"]
+
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+class _Terminated(BaseException):
+    """SIGTERM came; a BaseException, so that no handler of errors takes it for one."""
+
+
+def _on_sigterm(_signal: int, _frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def say(message: str) -> None:
+    """Print a message for people, on stderr."""
+    typer.echo(message, err=True)
+
+
+def print_json(data: Any) -> None:
+    """Print data as indented JSON on stdout."""
+    import orjson
+
+    typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+
+
+@contextmanager
+def guarded(debug: bool = False, resume: str = "") -> Iterator[None]:
+    """Turn errors and signals into one clear message and the exit code they stand for.
+
+    `resume` says how to go on after an interrupt.
+    """
+    before = signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        yield
+    except (typer.Exit, typer.Abort):
+        raise
+    except PayworldError as error:
+        _report(debug, f"error: {error}")
+        raise typer.Exit(error.exit_code) from None
+    except (KeyboardInterrupt, _Terminated) as stop:
+        interrupted = isinstance(stop, KeyboardInterrupt)
+        word = "interrupted" if interrupted else "terminated"
+        say(f"\n{word}: the world is as of its last commit{'; ' + resume if resume else ''}")
+        raise typer.Exit(INTERRUPTED if interrupted else TERMINATED) from None
+    except BrokenPipeError:
+        # The reader of our output has gone; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except MemoryError:
+        _report(debug, "error: out of memory; fewer --workers need less")
+        raise typer.Exit(1) from None
+    except Exception as error:  # noqa: BLE001  # the last resort: never a traceback
+        _report(debug, f"error: unexpected {type(error).__name__}: {error}; --debug shows where")
+        raise typer.Exit(1) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _report(debug: bool, message: str) -> None:
+    if debug:
+        traceback.print_exc()
+    say(message)

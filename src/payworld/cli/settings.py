@@ -1,0 +1,41 @@
+"""From options, environment, file and defaults to one validated configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from payworld.cli.output import guarded
+from payworld.config import Config, WorldConfig, parse_document, to_commented_yaml, validate
+from payworld.storage.session import read_text
+from payworld.world.state import World
+
+__all__ = ["overlaid", "read_settings", "show_config"]
+
+TITLE = (
+    "payworld configuration: pass it with --config; a file may hold only the keys that it changes"
+)
+
+
+def read_settings(path: Path | None, options: dict[str, Any]) -> tuple[Config, dict[str, Any]]:
+    """Return the configuration and the keys that were given: options (if not None) over file."""
+    given = {} if path is None else parse_document(read_text(path, "--config"), str(path))
+    source = "the command line" if path is None else str(path)
+    validate(Config, given, source)
+    given = given | {key: value for key, value in options.items() if value is not None}
+    return validate(Config, given, "the options"), given
+
+
+def overlaid(world: World, given: dict[str, Any]) -> WorldConfig:
+    """Return the world's configuration with the keys that were given."""
+    keys = {key: value for key, value in given.items() if key in WorldConfig.model_fields}
+    return validate(WorldConfig, keys, "the configuration", base=world.config)
+
+
+def show_config(path: Path | None, debug: bool) -> None:
+    """Print the configuration in force with a file (or none)."""
+    with guarded(debug):
+        config, _ = read_settings(path, {})
+        typer.echo(to_commented_yaml(config, TITLE), nl=False)

@@ -1,0 +1,184 @@
+"""YAML documents: read strictly, validated with clear messages, printed with comments."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from payworld.errors import ConfigError
+
+__all__ = ["parse_document", "to_commented_yaml", "validate"]
+
+MAX_DOCUMENT_BYTES = 4_000_000
+MAX_DEPTH = 20
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses duplicate keys, anchors and deep nesting."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise self._refusal("anchors and aliases are not allowed")
+        if self.depth > MAX_DEPTH:
+            raise self._refusal("nested too deeply")
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+    def _refusal(self, problem: str) -> yaml.composer.ComposerError:
+        # PyYAML's stubs leave peek_event untyped.
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        return yaml.composer.ComposerError(None, None, problem, mark)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, "keys must be plain words", key_node.start_mark
+                )
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"duplicate key {key!r}", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def parse_document(text: str, source: str) -> dict[str, Any]:
+    """Return the mapping of a YAML document; ConfigError says where and why not."""
+    if len(text) > MAX_DOCUMENT_BYTES:
+        raise ConfigError(
+            f"{source}: {len(text):,} characters; expected at most {MAX_DOCUMENT_BYTES:,}"
+        )
+    try:
+        # _StrictLoader is a SafeLoader.
+        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{source}{where}: {error.problem}; expected plain YAML") from error
+    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"{source}: not readable as YAML: {reason}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(
+            f"{source}: the document is a {type(data).__name__}; expected keys with values, "
+            "as `gen config` prints them"
+        )
+    return data
+
+
+def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys of the section that a location (without its last part) points to."""
+    current: Any = model
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
+        if field is None:
+            return []
+        current = field.annotation
+    return list(getattr(current, "model_fields", {}))
+
+
+def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
+    location = tuple(problem["loc"])
+    name = ".".join(str(part) for part in location) or "the document"
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(model, location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+        return f"{name}: unknown key; {hint}"
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    shown = repr(problem.get("input"))
+    if len(shown) > 80:
+        shown = shown[:77] + "..."
+    if problem["type"] == "missing":
+        return f"{name}: missing; give it a value or leave its section out for the defaults"
+    return f"{name} = {shown}: {message}"
+
+
+def validate(
+    model: type[M], data: Mapping[str, Any], source: str, base: BaseModel | None = None
+) -> M:
+    """Return the model of the data; ConfigError lists each key, value and expectation.
+
+    What the data does not hold comes from the base, or else from the defaults.
+    """
+    try:
+        if base is not None:
+            return model.model_validate(_overlay_values(base, data))
+        return model.model_validate(_overlay(model, data))
+    except ValidationError as error:
+        problems = [_explain(model, problem) for problem in error.errors(include_url=False)]
+        lines = "\n  ".join(problems[:20])
+        raise ConfigError(
+            f"{source}:\n  {lines}\nCorrect it and run again; `gen config` prints every key with "
+            "its range."
+        ) from error
+
+
+def _overlay(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data with the defaults of every section that it only holds a part of."""
+    merged: dict[str, Any] = dict(data)
+    for name, field in model.model_fields.items():
+        given = merged.get(name)
+        if isinstance(field.default, BaseModel) and isinstance(given, Mapping):
+            merged[name] = _overlay_values(field.default, given)
+    return merged
+
+
+def _overlay_values(base: BaseModel, given: Mapping[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {name: getattr(base, name) for name in type(base).model_fields}
+    for key, value in given.items():
+        below = merged.get(key)
+        if isinstance(below, BaseModel) and isinstance(value, Mapping):
+            merged[key] = _overlay_values(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _scalar(value: Any) -> str:
+    # JSON's scalars and flow lists are YAML too, and quote every string that needs it.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _lines(model: BaseModel, indent: str) -> Iterator[str]:
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        comment = f"{indent}# {field.description}" if field.description else ""
+        if isinstance(value, BaseModel):
+            yield comment
+            yield f"{indent}{name}:"
+            yield from _lines(value, indent + "  ")
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            yield comment
+            yield f"{indent}{name}:"
+            for item in value:
+                yield f"{indent}  - {_scalar(item.model_dump(mode='json'))}"
+        else:
+            plain = list(value) if isinstance(value, tuple) else value
+            yield comment
+            yield f"{indent}{name}: {_scalar(plain)}"
+
+
+def to_commented_yaml(model: BaseModel, title: str) -> str:
+    """Return the whole model as YAML, a comment above each key; it reads back equal."""
+    lines = [f"# {title}", *(line for line in _lines(model, "") if line)]
+    return "\n".join(lines) + "\n"

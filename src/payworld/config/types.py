@@ -1,0 +1,98 @@
+"""Field types that the configuration models share: strict numbers, shares, ranges, texts."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+
+__all__ = [
+    "AmountRange",
+    "Count",
+    "CountRange",
+    "Factor",
+    "Number",
+    "Rate4",
+    "RateRange",
+    "Section",
+    "Share",
+    "ShareRange",
+    "Text",
+    "is_plain_text",
+]
+
+T = TypeVar("T", int, float)
+
+# What pandas.read_csv takes for a missing value unless told otherwise: such a name would not
+# read back equal.
+_READ_AS_NULL = frozenset(
+    [
+        "#n/a",
+        "#n/a n/a",
+        "#na",
+        "-1.#ind",
+        "-1.#qnan",
+        "-nan",
+        "1.#ind",
+        "1.#qnan",
+        "<na>",
+        "n/a",
+        "na",
+        "nan",
+        "none",
+        "null",
+    ]
+)
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, unknown keys rejected; lives for a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False)
+
+
+def _rising(bounds: tuple[T, T]) -> tuple[T, T]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"the range is upside down: {bounds[0]} > {bounds[1]}")
+    return bounds
+
+
+def _decimals(digits: int) -> AfterValidator:
+    def check(value: float) -> float:
+        if abs(value * 10**digits - round(value * 10**digits)) > 1e-6:
+            raise ValueError(f"at most {digits} decimals")
+        return value
+
+    return AfterValidator(check)
+
+
+def is_plain_text(text: str) -> str:
+    """Return the text if every CSV reader gives it back as it is; ValueError says why not."""
+    for char in text:
+        if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
+            raise ValueError(f"control or formatting character U+{ord(char):04X} is not allowed")
+    if text != text.strip() or not text:
+        raise ValueError("must not be empty or begin or end with white space")
+    if text[0] in "=+-@":
+        raise ValueError(f"must not begin with {text[0]!r}: spreadsheets would run it as a formula")
+    if text.lower() in _READ_AS_NULL:
+        raise ValueError("readers take this word for a missing value")
+    if not any(char.isalpha() for char in text) or text.lower() in {"inf", "infinity", "true"}:
+        raise ValueError("must hold a letter, and not read as a number or a truth value")
+    return text
+
+
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Count = Annotated[int, Strict()]
+Share = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)]
+Factor = Annotated[float, Strict(), Field(ge=0, le=100, allow_inf_nan=False)]
+Rate4 = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False), _decimals(4)]
+_Cents = Annotated[float, Strict(), Field(ge=0.01, le=1_000_000, allow_inf_nan=False), _decimals(2)]
+_Payments = Annotated[int, Strict(), Field(ge=1, le=10_000)]
+Text = Annotated[str, Strict(), Field(min_length=1, max_length=100), AfterValidator(is_plain_text)]
+
+ShareRange = Annotated[tuple[Share, Share], AfterValidator(_rising)]
+RateRange = Annotated[tuple[Rate4, Rate4], AfterValidator(_rising)]
+AmountRange = Annotated[tuple[_Cents, _Cents], AfterValidator(_rising)]
+CountRange = Annotated[tuple[_Payments, _Payments], AfterValidator(_rising)]

@@ -1,0 +1,1 @@
+"""The day step (pure) and the run that joins it with storage."""

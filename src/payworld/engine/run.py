@@ -1,0 +1,291 @@
+"""A run: load, step, render, sink, commit. Joins the pure parts with storage."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any, Literal
+
+from payworld.config import WorldConfig
+from payworld.engine.estimate import expected_rows
+from payworld.engine.step import step_day
+from payworld.engine.tasks import Task, cut_tasks
+from payworld.engine.workers import Renderer
+from payworld.errors import StorageError, UsageError
+from payworld.schema import TABLES
+from payworld.storage.commit import check_targets, commit, discard_work, still_whole
+from payworld.storage.journal import Journal
+from payworld.storage.manifest import check_same_world, file_entry
+from payworld.storage.reference import load_reference
+from payworld.storage.sinks import ChunkFile, chunk_name, partial_path, write_merchants
+from payworld.synthesis.frames import merchants_frame
+from payworld.synthesis.plan import DayPlan
+from payworld.synthesis.rules import Rules, compile_rules
+from payworld.timeline import Period, iso, month_chunks
+from payworld.world.birth import create_world
+from payworld.world.state import World
+
+__all__ = ["Held", "Outcome", "Request", "execute"]
+
+# A kill costs the work since the last checkpoint; a checkpoint is one line in the journal.
+CHECKPOINT_SECONDS = 3.0
+# Whole chunks wait for each other so long: a commit writes the whole state anew.
+COMMIT_SECONDS = 30.0
+# Below this many rows a worker takes longer to start than it saves.
+WORKER_ROWS = 250_000
+# Ten digits number payments and cards; nine hundred thousand merchants have six.
+MAX_PAYMENTS = 9_999_999_999
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is to do; lives for the run. `period` holds the days that are missing."""
+
+    mode: Literal["initial", "incremental"]
+    period: Period
+    state_dir: Path
+    output_dir: Path
+    file_format: Literal["csv", "parquet"]
+    workers: int
+    config: WorldConfig
+
+
+@dataclass(frozen=True)
+class Held:
+    """A world that this process holds: it, its state's checksum, and an earlier run's journal."""
+
+    world: World | None
+    base: str | None
+    records: list[dict[str, Any]]
+    locks: list[int]
+
+
+@dataclass
+class Outcome:
+    """What a run did; lives until it is reported."""
+
+    world: World
+    period: Period
+    rows: int = 0
+    files: list[dict[str, Any]] = field(default_factory=list)
+    resumed_from: int | None = None
+
+
+def _header(request: Request, base: str | None) -> dict[str, Any]:
+    return {
+        "mode": request.mode,
+        "start": iso(request.period.start),
+        "end": iso(request.period.end),
+        "format": request.file_format,
+        "output_dir": str(request.output_dir.resolve()),
+        "config": request.config.fingerprint,
+        "base": base,
+    }
+
+
+def _is_same_run(found: dict[str, Any], header: dict[str, Any]) -> bool:
+    """Return whether a journal's run is the one that begins now, cut short.
+
+    The start may differ: what the earlier part of the run has committed is done.
+    """
+    return {**found, "start": None} == {**header, "start": None} and (
+        found["start"] <= header["start"]
+    )
+
+
+class _Run:
+    """The state of a run in progress; lives for the run."""
+
+    def __init__(self, request: Request, world: World, base: str | None) -> None:
+        self.request = request
+        self.world = world
+        self.header = _header(request, base)
+        self.label = ""
+        self.pending: list[dict[str, Any]] = []
+        self.chunk: ChunkFile | None = None
+        self.outcome = Outcome(world, request.period)
+        self.committed_at = self.checked_at = monotonic()
+        self.journal: Journal
+
+    def begin(self, records: list[dict[str, Any]], rules: Rules) -> None:
+        """Go on from an earlier run's journal if it is the same run, else begin anew."""
+        request = self.request
+        same = bool(records) and _is_same_run(records[0], self.header)
+        folders = {request.output_dir}
+        if records:
+            folders.add(Path(records[0]["output_dir"]))
+        if same:
+            self.header["start"] = records[0]["start"]
+        self.label = f"{request.mode} {self.header['start']}..{self.header['end']}"
+        if same and len(records) > 1 and self._resume(records[-1], rules):
+            kept = {partial_path(request.output_dir, e["path"]).name for e in self.pending}
+            if self.chunk is not None:
+                kept.add(self.chunk.path.name)
+            discard_work(request.state_dir, folders, frozenset(kept))
+            self.journal = Journal(request.state_dir, records[0], records=len(records))
+            return
+        discard_work(request.state_dir, folders, frozenset())
+        self.journal = Journal(request.state_dir, self.header)
+
+    def _resume(self, checkpoint: dict[str, Any], rules: Rules) -> bool:
+        """Take up the work that a checkpoint names; False if it is not all there."""
+        output_dir = self.request.output_dir
+        pending = checkpoint["pending"]
+        for entry in pending:
+            work = partial_path(output_dir, entry["path"])
+            if not still_whole(work, entry["hash"].removeprefix("sha256:")):
+                return False
+        chunk = None
+        if checkpoint["chunk"] is not None:
+            period = Period(*checkpoint["chunk"]["period"])
+            chunk = ChunkFile(output_dir, period, self.request.file_format)
+            if not chunk.resume(checkpoint["chunk"]):
+                chunk.close()
+                return False
+        self.pending, self.chunk = pending, chunk
+        while self.world.last_day < checkpoint["day"]:
+            self.world, _ = step_day(self.world, rules)
+        self.outcome.resumed_from = checkpoint["day"]
+        return True
+
+    def take(self, task: Task, parts: list[memoryview]) -> None:
+        """Write a task's bytes; at a chunk's end make its files whole and perhaps commit."""
+        chunk = self.chunk
+        if chunk is None:
+            start = self.world.last_day + 1
+            period = next(month_chunks(Period(start, self.request.period.end)))
+            chunk = self.chunk = ChunkFile(
+                self.request.output_dir, period, self.request.file_format
+            )
+            chunk.begin()
+        for part in parts:
+            chunk.append(part, 0)
+        chunk.rows += task.rows
+        self.outcome.rows += task.rows
+        if task.world is None:
+            return
+        self.world = task.world
+        if self.world.last_day == chunk.period.end:
+            self._finish(chunk)
+        if self.pending and self._commit_is_due():
+            self._commit()
+        elif monotonic() - self.checked_at >= CHECKPOINT_SECONDS:
+            self._checkpoint()
+
+    def _finish(self, chunk: ChunkFile) -> None:
+        chunk.finish()
+        request, period = self.request, chunk.period
+        frame = merchants_frame(self.world, period, load_reference().places)
+        name = chunk_name("merchants", period, request.file_format)
+        mark = write_merchants(request.output_dir, frame, name)
+        self.pending += [
+            file_entry(
+                "merchants", name, period, self.label, mark["rows"], mark["bytes"], mark["sha256"]
+            ),
+            file_entry(
+                "transactions", chunk.name, period, self.label, chunk.rows, chunk.bytes,
+                chunk.sha256,
+            ),
+        ]  # fmt: skip
+        self.chunk = None
+
+    def _commit_is_due(self) -> bool:
+        if self.world.last_day == self.request.period.end:
+            return True
+        return self.chunk is None and monotonic() - self.committed_at >= COMMIT_SECONDS
+
+    def _commit(self) -> None:
+        request = self.request
+        checksum = commit(
+            request.state_dir, request.output_dir, self.journal, self.world, self.pending
+        )
+        self.outcome.files += self.pending
+        self.outcome.world = self.world
+        self.pending = []
+        self.header = {**self.header, "base": checksum}
+        if self.world.last_day == request.period.end:
+            self.journal.finish()
+        else:
+            self.journal.restart(self.header)
+        self.committed_at = self.checked_at = monotonic()
+
+    def _checkpoint(self) -> None:
+        chunk = self.chunk and {"period": list(self.chunk.period), **self.chunk.mark()}
+        self.journal.append({"day": self.world.last_day, "pending": self.pending, "chunk": chunk})
+        self.checked_at = monotonic()
+
+    def abandon(self) -> None:
+        """Remove the work files, unless a commit was decided, which the next run finishes."""
+        if self.chunk is not None:
+            self.chunk.close()
+        if not self.journal.decided:
+            discard_work(self.request.state_dir, {self.request.output_dir}, frozenset())
+            self.journal.finish()
+
+
+def _check_capacity(world: World, rules: Rules, period: Period) -> None:
+    expected = world.total_transactions + expected_rows(world, rules, period)
+    if expected > MAX_PAYMENTS:
+        raise UsageError(
+            f"--end-date = {iso(period.end)}: the world would have about {expected:,} payments; "
+            f"expected at most {MAX_PAYMENTS:,}, which ten digits number; choose an earlier date "
+            "or fewer merchants"
+        )
+
+
+def execute(
+    request: Request, held: Held, on_progress: Progress = lambda _day, _rows: None
+) -> Outcome:
+    """Do a run on a world that is held (none yet: one is born), and return what was done.
+
+    Raises StorageError, ConflictError, WorkerError; whatever was committed before stays, and the
+    same call again goes on from there.
+    """
+    reference = load_reference()
+    rules = compile_rules(request.config, reference)
+    world = held.world or create_world(request.config, request.period.start, reference.places)
+    world = world.with_config(request.config)
+    _check_capacity(world, rules, request.period)
+    check_same_world(request.output_dir, world)
+    chunks = list(month_chunks(request.period))
+    names = {chunk_name(t, c, request.file_format) for c in chunks for t in TABLES}
+    check_targets(request.output_dir, request.period, names)
+    run = _Run(request, world, held.base)
+    run.begin(held.records, rules)
+    try:
+        return _generate(run, rules, {chunk.end for chunk in chunks}, held.locks, on_progress)
+    except (StorageError, MemoryError):
+        run.abandon()
+        raise
+    finally:
+        run.journal.close()
+
+
+def _days(run: _Run, rules: Rules) -> Iterator[tuple[World, DayPlan]]:
+    world = run.world
+    while world.last_day < run.request.period.end:
+        world, plan = step_day(world, rules)
+        yield world, plan
+
+
+def _generate(
+    run: _Run, rules: Rules, last_days: set[int], locks: list[int], on_progress: Progress
+) -> Outcome:
+    left = Period(run.world.last_day + 1, run.request.period.end)
+    workers = run.request.workers or os.cpu_count() or 1
+    if expected_rows(run.world, rules, left) < WORKER_ROWS:
+        workers = 1
+    on_progress(run.world.last_day, 0)
+    with Renderer(rules, run.request.file_format, workers, locks) as renderer:
+        for task, parts in renderer.render(cut_tasks(_days(run, rules), last_days)):
+            run.take(task, parts)
+            on_progress(run.world.last_day, run.outcome.rows)
+    if run.world.last_day == run.request.period.end and run.pending:
+        # A run that was cut short between its last chunk and the commit.
+        run._commit()
+    return run.outcome

@@ -1,0 +1,68 @@
+"""Days cut into tasks of about equal size, and a task rendered to bytes.
+
+Tasks are a matter of speed alone: any cut gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from payworld.engine.encode import ArrowEncoder, CsvEncoder, Encoder
+from payworld.synthesis.plan import BlockPlan, DayPlan
+from payworld.synthesis.rules import Rules
+from payworld.synthesis.transactions import TransactionColumns, join_columns, render_block
+from payworld.world.state import CardPool, World
+
+__all__ = ["Task", "cut_tasks", "make_encoder", "render_task"]
+
+# Rows of a task: small enough to keep memory flat, large enough to be worth a message.
+TASK_ROWS = 32_768
+# Rows encoded at a time: what stays in the processor's cache.
+ENCODE_ROWS = 12_288
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A stretch of consecutive blocks, with the world as of the last day that it completes."""
+
+    blocks: list[tuple[BlockPlan, CardPool]]
+    rows: int
+    world: World | None
+
+
+def cut_tasks(days: Iterable[tuple[World, DayPlan]], last_days: set[int]) -> Iterator[Task]:
+    """Yield tasks in order; one ends after each of the last days (of chunks), if not earlier."""
+    blocks: list[tuple[BlockPlan, CardPool]] = []
+    rows = 0
+    for world, plan in days:
+        for block in plan.blocks():
+            if rows and rows + block.payments > TASK_ROWS:
+                yield Task(blocks, rows, None)
+                blocks, rows = [], 0
+            blocks.append((block, plan.pool))
+            rows += block.payments
+        if rows >= TASK_ROWS // 2 or plan.day in last_days:
+            yield Task(blocks, rows, world)
+            blocks, rows = [], 0
+
+
+def make_encoder(file_format: str, rules: Rules) -> Encoder:
+    """Return the encoder of a file format."""
+    return CsvEncoder(rules) if file_format == "csv" else ArrowEncoder(rules)
+
+
+def render_task(
+    blocks: list[tuple[BlockPlan, CardPool]], rules: Rules, encoder: Encoder
+) -> Iterator[memoryview]:
+    """Yield the bytes of a task's blocks, in order; small blocks are encoded together."""
+    waiting: list[TransactionColumns] = []
+    rows = 0
+    for block, pool in blocks:
+        if rows and rows + block.payments > ENCODE_ROWS:
+            yield encoder.encode(join_columns(waiting))
+            waiting, rows = [], 0
+        waiting.append(render_block(block, pool, rules))
+        rows += block.payments
+    if rows:
+        yield encoder.encode(join_columns(waiting))

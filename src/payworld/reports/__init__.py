@@ -1,0 +1,1 @@
+"""Reports read finished data; they never write any."""

@@ -1,0 +1,173 @@
+"""The commit protocol: files first, state last, recovery by rolling forward.
+
+prepare   data files whole under their partial names, fsynced; the next state and the next
+          manifest staged beside the present ones, fsynced. All space is taken here.
+decide    a commit record in the journal, fsynced.
+publish   data files renamed to their final names; then the manifest; then, as the one commit
+          point, merchants.json.
+
+A crash before the decision leaves the old world; a crash after it is finished by the next run,
+whatever that run was asked to do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from payworld.errors import ConflictError, StateCorruptError, StateError
+from payworld.storage.archive import finish_moves, pending_moves
+from payworld.storage.files import (
+    file_sha256,
+    fsync_folder,
+    naming,
+    publish,
+    read_bytes,
+    remove,
+    replace_file,
+    write_durably,
+)
+from payworld.storage.journal import JOURNAL, Journal, read_journal
+from payworld.storage.manifest import STAGED, publish_manifest, stage_manifest
+from payworld.storage.sinks import partial_path
+from payworld.storage.state_file import PREVIOUS, STATE, encode_state, state_checksum
+from payworld.timeline import Period, iso
+from payworld.world.state import World
+
+__all__ = ["check_targets", "commit", "discard_work", "recover"]
+
+NEXT_STATE = ".merchants.json.next"
+
+_DATE = r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+_DATA_FILE = re.compile(rf"(transactions|merchants)_{_DATE}_{_DATE}\.(csv|parquet)")
+_WORK_FILE = re.compile(rf"\.{_DATA_FILE.pattern}\.partial(\.whole)?")
+
+
+def check_targets(output_dir: Path, period: Period, targets: set[str]) -> None:
+    """Raise ConflictError if the folder holds other files about the days to come."""
+    if not output_dir.is_dir():
+        return
+    for path in sorted(output_dir.iterdir()):
+        match = _DATA_FILE.fullmatch(path.name)
+        if not match or path.name in targets:
+            continue
+        if match[2] <= iso(period.end) and match[3] >= iso(period.start):
+            raise ConflictError(
+                f"{str(path)!r} already tells of days in {iso(period.start)} to "
+                f"{iso(period.end)}, which this world has not lived yet; move it away or name "
+                "another --output-dir"
+            )
+    for name in sorted(targets):
+        target = output_dir / name
+        if target.is_symlink() or target.is_dir():
+            raise ConflictError(
+                f"{str(target)!r} is a {'symbolic link' if target.is_symlink() else 'folder'} "
+                "where a file would be published; move it away"
+            )
+
+
+def commit(
+    state_dir: Path,
+    output_dir: Path,
+    journal: Journal,
+    world: World,
+    entries: list[dict[str, Any]],
+) -> str:
+    """Publish the entries' files and the world that made them; returns the state's checksum."""
+    data = encode_state(world)
+    checksum = state_checksum(data)
+    write_durably(state_dir / NEXT_STATE, data)
+    stage_manifest(output_dir, world, entries)
+    record = {"output_dir": str(output_dir), "state": checksum, "entries": entries}
+    journal.append({"commit": record}, durably=True)
+    _roll_forward(state_dir, record)
+    return checksum
+
+
+def _roll_forward(state_dir: Path, record: dict[str, Any]) -> None:
+    output_dir = Path(record["output_dir"])
+    for entry in record["entries"]:
+        sha256 = entry["hash"].removeprefix("sha256:")
+        work, final = partial_path(output_dir, entry["path"]), output_dir / entry["path"]
+        if work.exists():
+            publish(work, final, sha256)
+    fsync_folder(output_dir)
+    publish_manifest(output_dir)
+    _replace_state(state_dir, record["state"])
+
+
+def _replace_state(state_dir: Path, checksum: str) -> None:
+    staged, current = state_dir / NEXT_STATE, state_dir / STATE
+    if not staged.exists():
+        return
+    if state_checksum(read_bytes(staged)) != checksum:
+        raise StateCorruptError(
+            f"{str(staged)!r} is not the state that the journal names; remove it and "
+            f"{str(state_dir / JOURNAL)!r} to go back to the last committed state"
+        )
+    if current.exists():
+        _keep_previous(state_dir)
+    replace_file(staged, current)
+
+
+def _keep_previous(state_dir: Path) -> None:
+    """Keep the present state beside the next one; both names exist at every instant."""
+    link = state_dir / f".{PREVIOUS}.next"
+    remove(link)
+    with naming(link, "write"):
+        try:
+            os.link(state_dir / STATE, link)
+        except OSError:
+            # A file system without hard links.
+            write_durably(link, read_bytes(state_dir / STATE))
+        link.replace(state_dir / PREVIOUS)
+
+
+def recover(state_dir: Path) -> list[dict[str, Any]]:
+    """Finish a commit or a replacement that was cut short; returns the journal's records.
+
+    Call it with the world held. After a finished commit the records are the header alone, with
+    the new state as its base.
+    """
+    records = read_journal(state_dir)
+    moves = pending_moves(records)
+    if moves is not None:
+        finish_moves(moves)
+        remove(state_dir / JOURNAL)
+        fsync_folder(state_dir)
+        return []
+    if not records or "commit" not in records[-1]:
+        return records
+    record = records[-1]["commit"]
+    _roll_forward(state_dir, record)
+    header = {**records[0], "base": record["state"]}
+    if record["entries"][-1]["period"]["end"] == header["end"]:
+        remove(state_dir / JOURNAL)
+        fsync_folder(state_dir)
+        return []
+    journal = Journal(state_dir, header)
+    journal.close()
+    return [header]
+
+
+def discard_work(state_dir: Path, output_dirs: set[Path], keep: frozenset[str]) -> None:
+    """Remove work files of runs that will not go on, except those with the names to keep."""
+    for name in (NEXT_STATE, f"{JOURNAL}.next", f".{PREVIOUS}.next"):
+        remove(state_dir / name)
+    for folder in output_dirs:
+        if not folder.is_dir():
+            continue
+        remove(folder / STAGED)
+        for path in folder.iterdir():
+            if _WORK_FILE.fullmatch(path.name) and path.name not in keep:
+                remove(path)
+
+
+def still_whole(path: Path, sha256: str) -> bool:
+    """Return whether a finished work file is there and holds the bytes it should."""
+    try:
+        return path.is_file() and not path.is_symlink() and file_sha256(path) == sha256
+    except (OSError, StateError):
+        return False

@@ -1,0 +1,196 @@
+"""The few things done to files, each with a clear error: write whole, fsync, publish, check.
+
+Work in progress has a name that begins with a dot; a final name appears by a rename alone.
+Symbolic links are never followed where payworld writes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from payworld.errors import ConflictError, StorageError
+
+__all__ = [
+    "check_folder",
+    "file_sha256",
+    "fsync_folder",
+    "make_folder",
+    "naming",
+    "open_partial",
+    "publish",
+    "read_bytes",
+    "remove",
+    "replace_file",
+    "write_durably",
+]
+
+_CHUNK = 1 << 20
+
+_REASONS = {
+    errno.ENOSPC: "no space left on the device; free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+    errno.EFBIG: "the file would exceed the size limit (ulimit -f); raise it and run again",
+    errno.EACCES: "permission denied; make it accessible to this user",
+    errno.EPERM: "the operation is not permitted; make it accessible to this user",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.ELOOP: "it is a symbolic link, which payworld does not follow; name the real path",
+    errno.EISDIR: "a folder stands where a file is expected; move it away",
+    errno.ENOTDIR: "a file stands where a folder is expected; move it away or name another",
+    errno.ENAMETOOLONG: "the name is too long for the file system",
+    errno.ENOENT: "there is no such file or folder",
+}
+
+
+@contextmanager
+def naming(path: Path, action: str, needed: int = 0) -> Iterator[None]:
+    """Turn an OSError into a StorageError that names path, action, reason and way out."""
+    try:
+        yield
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+        space = f" (at least {needed:,} bytes are needed)" if needed else ""
+        raise StorageError(f"cannot {action} {str(path)!r}: {reason}{space}") from error
+
+
+def check_folder(path: Path, option: str) -> bool:
+    """Return whether a folder is there; StorageError if something else has its name."""
+    with naming(path, "use"):
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            return False
+    if stat.S_ISLNK(mode):
+        raise StorageError(
+            f"{option} {str(path)!r} is a symbolic link, which payworld does not follow; name the "
+            "real folder"
+        )
+    if not stat.S_ISDIR(mode):
+        raise StorageError(
+            f"{option} {str(path)!r} is not a folder; move the file away or name another folder"
+        )
+    return True
+
+
+def make_folder(path: Path, option: str) -> None:
+    """Make a folder with its parents if it is not there, and check that it can be written."""
+    with naming(path, "make"):
+        path.mkdir(parents=True, exist_ok=True)
+    check_folder(path, option)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise StorageError(
+            f"{option} {str(path)!r}: permission denied or read-only; make it writable or name "
+            "another folder"
+        )
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file; StorageError if it is a link or no file."""
+    with naming(path, "read"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise IsADirectoryError(errno.EISDIR, "not a regular file", str(path))
+            return file.read()
+
+
+def open_partial(path: Path, keep: int = 0) -> int:
+    """Return a descriptor to append to a partial file, cut to its first `keep` bytes."""
+    with naming(path, "write"):
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o644)
+        os.ftruncate(descriptor, keep)
+        os.lseek(descriptor, keep, os.SEEK_SET)
+        return descriptor
+
+
+def write_all(descriptor: int, data: memoryview | bytes, path: Path) -> None:
+    """Write all of the data; StorageError names the path and the space it needs."""
+    view = memoryview(data)
+    with naming(path, "write", needed=len(view)):
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+
+def fsync_file(descriptor: int, path: Path) -> None:
+    """Force a file's bytes to the disk."""
+    with naming(path, "write"):
+        os.fsync(descriptor)
+
+
+def fsync_folder(path: Path) -> None:
+    """Force a folder's names to the disk."""
+    with naming(path, "write"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a whole work file and force it to the disk; on an error it is removed."""
+    descriptor = open_partial(path)
+    try:
+        write_all(descriptor, data, path)
+        fsync_file(descriptor, path)
+    except BaseException:
+        remove(path)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(work: Path, final: Path) -> None:
+    """Give a work file its final name, in place of what had it; the folder is forced too."""
+    with naming(final, "replace"):
+        if final.is_symlink() or final.is_dir():
+            raise OSError(errno.ELOOP if final.is_symlink() else errno.EISDIR, "", str(final))
+        work.replace(final)
+    fsync_folder(final.parent)
+
+
+def publish(work: Path, final: Path, sha256: str) -> None:
+    """Give a work file its final name, never over other bytes.
+
+    If the name is taken by equal bytes, the work file is dropped; by others, ConflictError.
+    """
+    if os.path.lexists(final):
+        if final.is_symlink() or not final.is_file() or file_sha256(final) != sha256:
+            raise ConflictError(
+                f"{str(final)!r} exists and holds other bytes; payworld never overwrites a file: "
+                "move it away and run the same command again"
+            )
+        remove(work)
+        return
+    with naming(final, "publish"):
+        work.rename(final)
+
+
+def remove(path: Path) -> None:
+    """Remove a work file if it is there."""
+    with naming(path, "remove"):
+        path.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path, at_most: int | None = None) -> str:
+    """Return the SHA-256 of a file or of its first bytes, as hexadecimal digits."""
+    return prefix_hash(path, at_most).hexdigest()
+
+
+def prefix_hash(path: Path, at_most: int | None = None) -> hashlib._Hash:
+    """Return the running SHA-256 of a file's first bytes (all, by default)."""
+    digest = hashlib.sha256()
+    left = at_most if at_most is not None else 1 << 62
+    with naming(path, "read"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            while left and (chunk := file.read(min(_CHUNK, left))):
+                digest.update(chunk)
+                left -= len(chunk)
+    return digest

@@ -1,0 +1,166 @@
+"""datapackage.json: the Frictionless Data Package that lists every published file.
+
+An ingest reads it to know which files are there, their schema, rows, bytes and SHA-256.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from payworld.errors import ConflictError, StorageError
+from payworld.schema import SCHEMA_VERSION, TABLES, Column, Table
+from payworld.storage.files import read_bytes, replace_file, write_durably
+from payworld.timeline import Period, iso
+from payworld.version import __version__
+from payworld.world.state import World
+
+__all__ = [
+    "MANIFEST",
+    "STAGED",
+    "check_same_world",
+    "file_entry",
+    "frictionless_schema",
+    "publish_manifest",
+    "read_manifest",
+    "stage_manifest",
+    "world_identity",
+]
+
+MANIFEST = "datapackage.json"
+STAGED = ".datapackage.json.next"
+
+_FRICTIONLESS_TYPES = {
+    "string": "string",
+    "category": "string",
+    "integer": "integer",
+    "decimal": "number",
+    "date": "date",
+    "datetime": "datetime",
+}
+
+
+def _field(column: Column) -> dict[str, Any]:
+    constraints: dict[str, Any] = {"required": not column.nullable}
+    if column.values:
+        constraints["enum"] = list(column.values)
+    if column.pattern:
+        constraints["pattern"] = column.pattern
+    return {
+        "name": column.name,
+        "type": _FRICTIONLESS_TYPES[column.type],
+        "description": column.description,
+        **({"unit": column.unit} if column.unit else {}),
+        "constraints": constraints,
+    }
+
+
+def frictionless_schema(table: Table) -> dict[str, Any]:
+    """Return a table's Frictionless Table Schema."""
+    return {
+        "fields": [_field(column) for column in table.columns],
+        "primaryKey": list(table.primary_key),
+        "missingValues": [""],
+    }
+
+
+def world_identity(world: World) -> dict[str, Any]:
+    """Return what tells one world from another: its seed, birth and first configuration."""
+    return {
+        "seed": world.seed,
+        "start_date": iso(world.start_day),
+        "configuration_sha256": world.eras[0].config.fingerprint,
+    }
+
+
+def file_entry(
+    table: str, path: str, period: Period, run: str, rows: int, size: int, sha256: str
+) -> dict[str, Any]:
+    """Return the resource of a file, without its schema and dialect, which follow from it."""
+    return {
+        "name": path.partition(".")[0].lower(),
+        "table": table,
+        "path": path,
+        "rows": rows,
+        "bytes": size,
+        "hash": f"sha256:{sha256}",
+        "period": {"start": iso(period.start), "end": iso(period.end)},
+        "run": run,
+    }
+
+
+def _resource(entry: dict[str, Any]) -> dict[str, Any]:
+    resource = {"type": "table", **entry, "scheme": "file"}
+    if entry["path"].endswith(".csv"):
+        resource |= {
+            "format": "csv",
+            "mediatype": "text/csv",
+            "encoding": "utf-8",
+            "dialect": {
+                "header": True,
+                "csv": {"delimiter": ",", "lineTerminator": "\n", "quoteChar": '"'},
+            },
+        }
+    else:
+        resource |= {"format": "parquet", "mediatype": "application/vnd.apache.parquet"}
+    return resource | {"schema": frictionless_schema(TABLES[entry["table"]])}
+
+
+def read_manifest(output_dir: Path) -> dict[str, Any] | None:
+    """Return the manifest of a folder, None if there is none; StorageError if it is unreadable."""
+    path = output_dir / MANIFEST
+    if not path.exists() and not path.is_symlink():
+        return None
+    try:
+        document = orjson.loads(read_bytes(path))
+        if not isinstance(document, dict) or not isinstance(document["resources"], list):
+            raise TypeError("not a data package")
+        for resource in document["resources"]:
+            str(resource["path"]), str(resource["hash"]), int(resource["rows"])
+            str(resource["period"]["start"]), str(resource["period"]["end"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(
+            f"{str(path)!r} is not a data package that payworld wrote ({error}); restore it, or "
+            "move it away: it is then begun anew with the next files"
+        ) from error
+    return document
+
+
+def check_same_world(output_dir: Path, world: World) -> dict[str, Any] | None:
+    """Return the folder's manifest; ConflictError if its files belong to another world."""
+    document = read_manifest(output_dir)
+    if document is not None and document.get("world") != world_identity(world):
+        raise ConflictError(
+            f"{str(output_dir)!r} holds the files of another world ({document.get('world')}); "
+            "name another --output-dir"
+        )
+    return document
+
+
+def stage_manifest(output_dir: Path, world: World, entries: list[dict[str, Any]]) -> None:
+    """Write the manifest with more files under its work name, durably."""
+    document = check_same_world(output_dir, world) or {}
+    resources = {resource["path"]: resource for resource in document.get("resources", [])}
+    resources |= {entry["path"]: _resource(entry) for entry in entries}
+    document = {
+        "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
+        "name": "payworld-raw-data",
+        "title": "Raw files of a simulated payments aggregator",
+        "version": __version__,
+        "schema_version": SCHEMA_VERSION,
+        "world": world_identity(world),
+        "configuration_sha256": world.config.fingerprint,
+        "resources": sorted(
+            resources.values(), key=lambda item: (item["period"]["start"], item["path"])
+        ),
+    }
+    data = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    write_durably(output_dir / STAGED, data)
+
+
+def publish_manifest(output_dir: Path) -> None:
+    """Give the staged manifest its final name; nothing to do if that was done before."""
+    if (output_dir / STAGED).exists():
+        replace_file(output_dir / STAGED, output_dir / MANIFEST)

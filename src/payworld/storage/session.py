@@ -1,0 +1,103 @@
+"""Holding a world for a run: folders checked, locks taken, an earlier crash repaired."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from payworld.config.document import MAX_DOCUMENT_BYTES
+from payworld.errors import ConfigError, StateError, StateMissingError, UsageError
+from payworld.storage.commit import recover
+from payworld.storage.files import check_folder, make_folder
+from payworld.storage.journal import read_journal
+from payworld.storage.lock import hold, locked_folder
+from payworld.storage.state_file import STATE, read_state
+from payworld.world.state import World
+
+__all__ = ["check_paths", "hold_world", "peek", "read_text"]
+
+
+def read_text(path: Path, name: str) -> str:
+    """Return a text file that the user named; ConfigError says why it cannot be read."""
+    try:
+        if not (path.is_file() or path.is_fifo()):
+            reason = "it is a folder or device" if path.exists() else "there is no such file"
+            raise ConfigError(f"{name} = {str(path)!r}: {reason}; expected a YAML file")
+        with path.open("rb") as file:
+            data = file.read(MAX_DOCUMENT_BYTES + 1)
+        if len(data) > MAX_DOCUMENT_BYTES:
+            raise ConfigError(
+                f"{name} = {str(path)!r}: expected at most {MAX_DOCUMENT_BYTES:,} bytes"
+            )
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{name} = {str(path)!r}: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{name} = {str(path)!r}: {reason}; expected a YAML file") from error
+
+
+def check_paths(state_dir: Path, output_dir: Path) -> None:
+    """Raise UsageError or StorageError if the folders cannot be what they are named as."""
+    for path, option in ((state_dir, "--state-dir"), (output_dir, "--output-dir")):
+        text = str(path)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{option} = {text!r}: the name is not UTF-8; name another") from None
+        if "\0" in text:
+            raise UsageError(f"{option} = {text!r}: a NUL character; name another folder")
+        check_folder(path, option)
+    state, output = state_dir.resolve(), output_dir.resolve()
+    if output == state or state in output.parents:
+        raise UsageError(
+            f"--output-dir = {str(output_dir)!r} lies in the state folder {str(state_dir)!r}: "
+            "expected a folder of its own; name another"
+        )
+
+
+def peek(state_dir: Path) -> tuple[World | None, dict[str, Any] | None]:
+    """Return the world (None: there is none) and the header of a run cut short, if any.
+
+    Reads alone, except that a commit which a crash cut short is finished first.
+    Raises LockedError if a run is at work, StateError if the state does not verify.
+    """
+    if not check_folder(state_dir, "--state-dir"):
+        return None, None
+    records = read_journal(state_dir)
+    if records:
+        with locked_folder(state_dir, state_dir):
+            records = recover(state_dir)
+    header = records[0] if records else None
+    try:
+        return read_state(state_dir)[0], header
+    except StateMissingError:
+        return None, header
+
+
+@contextmanager
+def hold_world(
+    state_dir: Path, output_dir: Path, since: str, unreadable: bool = False
+) -> Iterator[tuple[World | None, str | None, list[dict[str, Any]], list[int]]]:
+    """Hold a world for writing; yields it, its checksum, a journal's records and the locks.
+
+    Raises LockedError at once if another run holds it. With `unreadable`, a state that does not
+    verify counts as none: it is about to be moved aside.
+    """
+    make_folder(state_dir, "--state-dir")
+    make_folder(output_dir, "--output-dir")
+    with hold(state_dir, output_dir, since) as locks:
+        records = recover(state_dir)
+        world, base = None, None
+        if os.path.lexists(state_dir / STATE):
+            try:
+                world, base = read_state(state_dir)
+            except StateError:
+                if not unreadable:
+                    raise
+        yield world, base, records, locks

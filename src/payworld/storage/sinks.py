@@ -1,0 +1,136 @@
+"""Chunk files in the making: rendered bytes go in, a whole file comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from payworld.schema import MERCHANTS, TRANSACTIONS, frame_schema
+from payworld.storage.csv import csv_header, write_csv_text
+from payworld.storage.files import (
+    file_sha256,
+    fsync_file,
+    naming,
+    open_partial,
+    prefix_hash,
+    remove,
+    write_all,
+)
+from payworld.storage.parquet import arrow_stream, spool_to_parquet, write_parquet
+from payworld.timeline import Period
+
+__all__ = ["ChunkFile", "chunk_name", "partial_path", "write_merchants"]
+
+
+def chunk_name(table: str, period: Period, file_format: str) -> str:
+    """Return the final name of a chunk's file."""
+    return f"{table}_{period}.{file_format}"
+
+
+def partial_path(output_dir: Path, name: str) -> Path:
+    """Return where a file lies until it is whole: readers skip names that begin with a dot."""
+    return output_dir / f".{name}.partial"
+
+
+class ChunkFile:
+    """A month's payments on their way to the disk; lives until the chunk is whole.
+
+    For CSV the partial file is the file itself; for Parquet it is a spool of Arrow streams that
+    `finish` turns into one Parquet file. Either way bytes are only ever appended, so that a
+    killed run goes on from the last checkpoint.
+    """
+
+    def __init__(self, output_dir: Path, period: Period, file_format: str) -> None:
+        self.period = period
+        self.format = file_format
+        self.name = chunk_name("transactions", period, file_format)
+        self.path = partial_path(output_dir, self.name)
+        self.rows = 0
+        self.bytes = 0
+        self.sha256 = ""
+        self._digest = hashlib.sha256()
+        self._descriptor = -1
+
+    def begin(self) -> None:
+        """Begin with an empty file."""
+        self._descriptor = open_partial(self.path)
+        if self.format == "csv":
+            self.append(csv_header(TRANSACTIONS.names), 0)
+        else:
+            # A chunk without a payment still has its columns.
+            empty = pl.DataFrame(schema=frame_schema(TRANSACTIONS))
+            self.append(arrow_stream(empty), 0)
+
+    def resume(self, mark: dict[str, Any]) -> bool:
+        """Go on from a checkpoint's mark; False if the file does not hold what it says."""
+        if not self.path.is_file() or self.path.is_symlink():
+            return False
+        if self.path.stat().st_size < mark["bytes"]:
+            return False
+        digest = prefix_hash(self.path, mark["bytes"])
+        if digest.hexdigest() != mark["sha256"]:
+            return False
+        self._digest, self.bytes, self.rows = digest, mark["bytes"], mark["rows"]
+        self._descriptor = open_partial(self.path, keep=self.bytes)
+        return True
+
+    def append(self, data: memoryview | bytes, rows: int) -> None:
+        """Add rendered bytes that hold a number of rows."""
+        self._digest.update(data)
+        write_all(self._descriptor, data, self.path)
+        self.bytes += len(data)
+        self.rows += rows
+
+    def mark(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps of the file."""
+        return {"bytes": self.bytes, "rows": self.rows, "sha256": self._digest.hexdigest()}
+
+    def finish(self) -> None:
+        """Make the file whole and force it to the disk; it still has its partial name."""
+        if self.format == "parquet":
+            self._spool_to_parquet()
+        fsync_file(self._descriptor, self.path)
+        self.sha256 = self._digest.hexdigest()
+        self.close()
+
+    def _spool_to_parquet(self) -> None:
+        whole = self.path.with_name(self.path.name + ".whole")
+        with naming(whole, "write"):
+            spool_to_parquet(self.path, whole)
+            self.close()
+            whole.replace(self.path)
+        self._descriptor = open_partial(self.path, keep=self.path.stat().st_size)
+        self.bytes = self.path.stat().st_size
+        self._digest = prefix_hash(self.path)
+
+    def close(self) -> None:
+        """Close the file; what was written stays."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def discard(self) -> None:
+        """Close and remove the file."""
+        self.close()
+        remove(self.path)
+
+
+def write_merchants(output_dir: Path, frame: pl.DataFrame, name: str) -> dict[str, Any]:
+    """Write a chunk's merchant versions under their partial name, durably; returns its mark."""
+    path = partial_path(output_dir, name)
+    descriptor = open_partial(path)
+    try:
+        if name.endswith(".csv"):
+            data = csv_header(MERCHANTS.names) + write_csv_text(frame)
+            write_all(descriptor, data, path)
+        else:
+            with naming(path, "write"):
+                write_parquet(path, frame)
+        fsync_file(descriptor, path)
+    finally:
+        os.close(descriptor)
+    return {"bytes": path.stat().st_size, "rows": len(frame), "sha256": file_sha256(path)}

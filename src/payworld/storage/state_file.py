@@ -1,0 +1,94 @@
+"""merchants.json: read and verified, written whole."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from payworld.errors import StateCorruptError, StateError, StateMissingError, StorageError
+from payworld.storage.files import read_bytes
+from payworld.storage.reference import load_reference
+from payworld.world.codec import from_document, migrate, to_document
+from payworld.world.state import World
+
+__all__ = ["PREVIOUS", "STATE", "encode_state", "read_state", "read_world", "state_checksum"]
+
+STATE = "merchants.json"
+PREVIOUS = "merchants.previous.json"
+
+_KEY = b'"checksum": "'
+_BLANK = b"0" * 64
+# The checksum is the file's first key, so that it is found without parsing.
+_SEARCH = 200
+
+
+def encode_state(world: World) -> bytes:
+    """Return the bytes of merchants.json; the checksum covers every other byte."""
+    document = {"checksum": _BLANK.decode(), **to_document(world, load_reference())}
+    data = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    digest = hashlib.sha256(data).hexdigest().encode()
+    at = data.index(_KEY) + len(_KEY)
+    return b"".join([data[:at], digest, data[at + 64 :]])
+
+
+def state_checksum(data: bytes) -> str:
+    """Return the checksum that a state file carries; StateCorruptError if it does not verify."""
+    at = data.find(_KEY, 0, _SEARCH)
+    if at < 0:
+        raise StateCorruptError("it has no checksum")
+    at += len(_KEY)
+    given = data[at : at + 64]
+    digest = hashlib.sha256(data[:at])
+    digest.update(_BLANK)
+    digest.update(data[at + 64 :])
+    if given != digest.hexdigest().encode():
+        raise StateCorruptError("its checksum does not match its content")
+    return digest.hexdigest()
+
+
+def _document(data: bytes) -> dict[str, Any]:
+    if not data.strip():
+        raise StateCorruptError("it is empty")
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise StateCorruptError(f"it is not whole JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise StateCorruptError("it is not a JSON object")
+    migrated = migrate(document)
+    state_checksum(data)
+    return migrated
+
+
+def read_world(data: bytes) -> World:
+    """Return the world of a state file's bytes; StateError says what is wrong."""
+    return from_document(_document(data), load_reference())
+
+
+def read_state(state_dir: Path) -> tuple[World, str]:
+    """Return the world in a state folder and its checksum.
+
+    Raises StateMissingError if there is none, another StateError, with the way out, if it does
+    not verify.
+    """
+    path = state_dir / STATE
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        raise StateMissingError(
+            f"there is no world in {str(state_dir)!r} ({STATE} is missing); make one: "
+            "gen --initial --start-date YYYY-MM-DD --end-date YYYY-MM-DD"
+        ) from None
+    except OSError as error:
+        raise StorageError(f"cannot read {str(path)!r}: {error.strerror}") from error
+    data = read_bytes(path)
+    try:
+        return read_world(data), state_checksum(data)
+    except StateError as error:
+        raise type(error)(
+            f"{str(path)!r} cannot be used: {error}. Nothing was written. To go back to the last "
+            "state that verifies: gen recover"
+        ) from error

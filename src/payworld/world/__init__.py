@@ -1,0 +1,1 @@
+"""State that outlives a day: merchants, their versions, stored cards, counters."""
