@@ -107,6 +107,9 @@ def run(
     if not (initial or incremental):
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)
+    from payworld.cli.tuning import tune_process
+
+    tune_process()
     from payworld.cli.generate import Arguments, generate
 
     generate(

@@ -80,7 +80,7 @@ class CsvEncoder(Encoder):
     def encode(self, columns: TransactionColumns) -> memoryview:
         """Return a block as CSV lines."""
         net = columns.mdr_cents - columns.cost_cents
-        points = _coordinates(columns.lat_e6, columns.lng_e6).append(self._place_texts)
+        points = pl.concat([_coordinates(columns.lat_e6, columns.lng_e6), self._place_texts])
         pieces = [
             _stamped_ids(columns),
             points.gather(columns.point),
@@ -97,11 +97,14 @@ class CsvEncoder(Encoder):
         return write_joined_fields(pieces)
 
     def _types_and_terminals(self, columns: TransactionColumns) -> pl.Series:
-        rows = np.empty(len(columns), _TERMINAL)
+        """Return "payment_type,terminal_id": a terminal is card-present, the rest have none."""
+        n = len(columns.terminals)
+        rows = np.empty(n, _TERMINAL)
         rows["prefix"] = f"{_PRESENT}T".encode()
-        write_number(rows, ("high", "low"), columns.terminal)
-        elsewhere = self._type_texts.gather(columns.payment_type)
-        return text_series(rows).zip_with(pl.Series(columns.terminal > 0), elsewhere)
+        write_number(rows, ("high", "low"), columns.terminals)
+        texts = pl.concat([text_series(rows), self._type_texts])
+        elsewhere = columns.payment_type + np.int64(n)
+        return texts.gather(np.where(columns.terminal >= 0, columns.terminal, elsewhere))
 
     def _cards_and_bins(self, columns: TransactionColumns) -> pl.Series:
         rows = np.empty(len(columns), _CARD_AND_BIN)

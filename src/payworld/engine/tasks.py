@@ -18,8 +18,9 @@ __all__ = ["Task", "cut_tasks", "make_encoder", "render_task"]
 
 # Rows of a task: small enough to keep memory flat, large enough to be worth a message.
 TASK_ROWS = 32_768
-# Rows encoded at a time: what stays in the processor's cache.
-ENCODE_ROWS = 12_288
+# Rows encoded at a time: each call of the writer has a cost of its own, larger ones spill the
+# processor's cache.
+ENCODE_ROWS = 32_768
 
 
 @dataclass(frozen=True, eq=False)

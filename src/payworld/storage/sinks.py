@@ -25,6 +25,8 @@ from payworld.timeline import Period
 
 __all__ = ["ChunkFile", "chunk_name", "partial_path", "write_merchants"]
 
+SLICE_BYTES = 1 << 18
+
 
 def chunk_name(table: str, period: Period, file_format: str) -> str:
     """Return the final name of a chunk's file."""
@@ -80,9 +82,13 @@ class ChunkFile:
 
     def append(self, data: memoryview | bytes, rows: int) -> None:
         """Add rendered bytes that hold a number of rows."""
-        self._digest.update(data)
-        write_all(self._descriptor, data, self.path)
-        self.bytes += len(data)
+        view = memoryview(data)
+        # Slice by slice: what was just hashed is still in the cache when it is written.
+        for at in range(0, len(view), SLICE_BYTES):
+            part = view[at : at + SLICE_BYTES]
+            self._digest.update(part)
+            write_all(self._descriptor, part, self.path)
+        self.bytes += len(view)
         self.rows += rows
 
     def mark(self) -> dict[str, Any]:

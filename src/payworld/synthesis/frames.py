@@ -13,7 +13,7 @@ from payworld.synthesis.transactions import TransactionColumns
 from payworld.timeline import Period
 from payworld.world.arrays import IntArray
 from payworld.world.reference import Places
-from payworld.world.state import CHANGE_TYPES, Change, VersionBatch, World, merchant_id
+from payworld.world.state import CHANGE_TYPES, Change, VersionBatch, World
 
 __all__ = [
     "card_ids",
@@ -47,7 +47,7 @@ def card_ids(cards: IntArray) -> pl.Series:
 
 
 def terminal_ids(terminals: IntArray) -> pl.Series:
-    """Return the ids of terminals by number; 0 gives T00000000."""
+    """Return the ids of terminals by number."""
     rows = np.empty(len(terminals), [("prefix", "S1"), ("high", "u4"), ("low", "u4")])
     rows["prefix"] = b"T"
     write_number(rows, ("high", "low"), terminals)
@@ -83,8 +83,7 @@ def transactions_frame(columns: TransactionColumns, rules: Rules) -> pl.DataFram
     def money(cents: IntArray) -> pl.Series:
         return decimal_series(cents, 12, 2)
 
-    terminals = terminal_ids(columns.terminal)
-    none = pl.Series([None], dtype=pl.String)
+    terminals = terminal_ids(columns.terminals).extend(pl.Series([None], dtype=pl.String))
     series = [
         payment_ids(columns.first_payment, len(columns)),
         pl.Series(stamps),
@@ -92,7 +91,7 @@ def transactions_frame(columns: TransactionColumns, rules: Rules) -> pl.DataFram
         decimal_series(lng_e6, 9, 6),
         money(columns.amount_cents),
         _vocabulary("payment_type", columns.payment_type),
-        terminals.zip_with(pl.Series(columns.terminal > 0), none),
+        terminals.gather(columns.terminal),
         of_bin(bins.card_type),
         of_bin(bins.issuer),
         of_bin(bins.brand),
@@ -116,16 +115,15 @@ def _dates(days: np.ndarray) -> pl.Series:
 
 def _batch_frame(batch: VersionBatch, world: World, places: Places) -> pl.DataFrame:
     merchants, rows = world.merchants, batch.merchant.tolist()
-    place = batch.place.tolist()
     churned = np.where(batch.change == Change.CHURN, batch.effective, 0)
     columns: dict[str, pl.Series | list[str]] = {
-        "merchant_id": [merchant_id(row) for row in rows],
+        "merchant_id": merchant_ids(batch.merchant.astype(np.int64)),
         "merchant_name": [merchants.name[row] for row in rows],
         "industry": [merchants.industry[row] for row in rows],
         "address": batch.address,
-        "city": [places.city[row] for row in place],
-        "state": [places.state[row] for row in place],
-        "zip_code": [places.zip_code[row] for row in place],
+        "city": pl.Series(places.city).gather(batch.place),
+        "state": pl.Series(places.state).gather(batch.place),
+        "zip_code": pl.Series(places.zip_code).gather(batch.place),
         "phone": batch.phone,
         "email": batch.email,
         "mdr_rate": decimal_series(batch.mdr_bps, 5, 4),

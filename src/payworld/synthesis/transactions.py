@@ -31,8 +31,9 @@ class TransactionColumns:
 
     `days` lists (day, rows) in order. Codes point into vocabularies: `merchant` into `merchants`
     (ordinals), `bin_row` into the BIN table, `point` into `lat_e6` and `lng_e6`: the merchants'
-    own coordinates. A point from `len(merchants)` on is a row of the place table. `terminal` is 0
-    where there is none. Money is in cents, `second` counts from local midnight.
+    own coordinates, and `terminal` into `terminals` (numbers). A point from `len(merchants)` on is
+    a row of the place table; a terminal of -1 is none. Money is in cents, `second` counts from
+    local midnight.
     """
 
     days: tuple[tuple[int, int], ...]
@@ -44,6 +45,7 @@ class TransactionColumns:
     amount_cents: IntArray
     payment_type: ByteArray
     terminal: IntArray
+    terminals: IntArray
     card: IntArray
     bin_row: NDArray[np.uint16]
     status: ByteArray
@@ -83,20 +85,23 @@ def draw_cards(
 
 def draw_terminals(
     rng: Generator, block: BlockPlan, rules: Rules, merchant: IntArray, present: BoolArray
-) -> IntArray:
-    """Draw the terminal of each card-present payment, 0 for the others, shape (payments,).
+) -> tuple[IntArray, IntArray]:
+    """Draw the terminal of each card-present payment, -1 for the others, shape (payments,).
 
+    Returns the rows and the table they point into: the numbers of all terminals of the block.
     Terminal k of a merchant is number (ordinal + 1) * 100 + k.
     """
     low, high = rules.terminals[:, 0][block.size], rules.terminals[:, 1][block.size]
     levels = merchant_levels(rules.config.seed, "terminals", block.ordinal)
     owned = low + (high - low + 1) * levels // LEVELS
+    first = np.cumsum(owned) - owned
+    numbers = np.repeat((block.ordinal + 1) * 100 + 1 - first, owned) + np.arange(owned.sum())
     terminal = draw_bits(rng, len(merchant)).astype(np.int64)
     terminal *= owned[merchant]
     terminal >>= 32
-    terminal += ((block.ordinal + 1) * 100 + 1)[merchant]
-    terminal *= present
-    return terminal
+    terminal += first[merchant]
+    terminal[~present] = -1
+    return terminal, numbers
 
 
 def render_block(block: BlockPlan, pool: CardPool, rules: Rules) -> TransactionColumns:
@@ -117,6 +122,7 @@ def render_block(block: BlockPlan, pool: CardPool, rules: Rules) -> TransactionC
     cards, bin_row = draw_cards(block, pool, rules)
     lat_e6, lng_e6 = merchant_coordinates(seed, block.ordinal, block.located, block.place, places)
     buyer = draw_buyer_places(rng("buyer_place"), places, n) + len(lat_e6)
+    terminal, terminals = draw_terminals(rng("terminal"), block, rules, merchant, present)
     return TransactionColumns(
         days=((block.day, n),),
         first_payment=block.first_payment,
@@ -126,7 +132,8 @@ def render_block(block: BlockPlan, pool: CardPool, rules: Rules) -> TransactionC
         lng_e6=lng_e6,
         amount_cents=amount,
         payment_type=payment_type,
-        terminal=draw_terminals(rng("terminal"), block, rules, merchant, present),
+        terminal=terminal,
+        terminals=terminals,
         card=cards,
         bin_row=bin_row,
         status=status,
@@ -137,8 +144,11 @@ def render_block(block: BlockPlan, pool: CardPool, rules: Rules) -> TransactionC
     )
 
 
-_PLAIN = ("second", "amount_cents", "payment_type", "terminal", "card", "bin_row", "status",
-          "cost_cents", "mdr_cents")  # fmt: skip
+# What is joined as it stands; the other columns point into tables that are joined too.
+_PLAIN = (
+    "second", "amount_cents", "payment_type", "card", "bin_row", "status", "cost_cents",
+    "mdr_cents", "lat_e6", "lng_e6", "merchants", "terminals",
+)  # fmt: skip
 
 
 def join_columns(parts: list[TransactionColumns]) -> TransactionColumns:
@@ -147,6 +157,7 @@ def join_columns(parts: list[TransactionColumns]) -> TransactionColumns:
         return parts[0]
     owners = [len(part.merchants) for part in parts]
     before = np.cumsum([0, *owners[:-1]]).tolist()
+    machines = np.cumsum([0, *(len(part.terminals) for part in parts[:-1])]).tolist()
     total = sum(owners)
     points = [
         # A buyer's place stands behind all merchants; a merchant's own behind those before it.
@@ -154,11 +165,15 @@ def join_columns(parts: list[TransactionColumns]) -> TransactionColumns:
         for part, own, first in zip(parts, owners, before, strict=True)
     ]
     merchants = [part.merchant + first for part, first in zip(parts, before, strict=True)]
-    tables = ("lat_e6", "lng_e6", "merchants")
+    terminals = [
+        part.terminal + np.where(part.terminal >= 0, first, 0)
+        for part, first in zip(parts, machines, strict=True)
+    ]
     return TransactionColumns(
         days=tuple(day for part in parts for day in part.days),
         first_payment=parts[0].first_payment,
         point=np.concatenate(points),
         merchant=np.concatenate(merchants),
-        **{n: np.concatenate([getattr(part, n) for part in parts]) for n in (*_PLAIN, *tables)},
+        terminal=np.concatenate(terminals),
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _PLAIN},
     )

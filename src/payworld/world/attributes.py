@@ -10,19 +10,21 @@ import numpy as np
 from payworld.config import WorldConfig
 from payworld.config.model import SIZES
 from payworld.randomness import Generator
-from payworld.world.arrays import ByteArray, Int32Array, IntArray
+from payworld.world.arrays import ByteArray, FloatArray, Int32Array, IntArray
 from payworld.world.reference import LOOKUP_BITS, Places
 from payworld.world.state import NamePools, merchant_id
 
 __all__ = [
     "draw_addresses",
-    "draw_email",
+    "draw_emails",
     "draw_industries",
     "draw_mdr_bps",
     "draw_names",
+    "draw_new_email",
+    "draw_new_phone",
     "draw_new_place",
     "draw_other",
-    "draw_phone",
+    "draw_phones",
     "draw_places",
     "draw_sizes",
     "mdr_bounds_bps",
@@ -35,13 +37,8 @@ MAILBOXES = (
 # 555-0100 to 555-0199 are set aside for fiction in every US area code.
 FICTION_NUMBERS = 100
 
-_NAME_PATTERNS = (
-    "{surname} {trade}",
-    "{surname} & Sons {trade}",
-    "{first}'s {trade}",
-    "{surname} & {other}",
-    "{surname} {trade} Co",
-)
+# What follows the first word of a made-up name.
+_NAME_PATTERNS = 5
 
 
 def draw_other(rng: Generator, current: IntArray, low: IntArray, high: IntArray) -> IntArray:
@@ -49,6 +46,7 @@ def draw_other(rng: Generator, current: IntArray, low: IntArray, high: IntArray)
 
     All arrays have shape (n,). A current value outside the range is no restriction.
 
+    >>> from payworld.randomness import stream
     >>> two = np.array([2])
     >>> draw_other(stream(7, "doc"), two, two, two + 1)
     array([3])
@@ -99,18 +97,37 @@ def draw_names(
     rng: Generator, industries: list[str], pools: NamePools, supplied: tuple[str, ...]
 ) -> list[str]:
     """Draw a trading name per merchant: a supplied one, or one made of the pools."""
-    picks = rng.random((len(industries), 4)).tolist()
+    picks = rng.random((4, len(industries)))
     if supplied:
-        return [supplied[int(pick[0] * len(supplied))] for pick in picks]
+        return [supplied[row] for row in (picks[0] * len(supplied)).astype(np.int64).tolist()]
+    trades = {industry: industry.replace("_", " ").title() for industry in set(industries)}
+
+    def words(draws: FloatArray, pool: tuple[str, ...]) -> list[str]:
+        return [pool[row] for row in (draws * len(pool)).astype(np.int64).tolist()]
+
     return [
-        _NAME_PATTERNS[int(pattern * len(_NAME_PATTERNS))].format(
-            surname=pools.surnames[int(surname * len(pools.surnames))],
-            other=pools.surnames[int(other * len(pools.surnames))],
-            first=pools.first_names[int(first * len(pools.first_names))],
-            trade=industry.replace("_", " ").title(),
+        _compose(pattern, surname, other, first, trades[industry])
+        for pattern, surname, other, first, industry in zip(
+            (picks[0] * _NAME_PATTERNS).astype(np.int64).tolist(),
+            words(picks[1], pools.surnames),
+            words(picks[2], pools.surnames),
+            words(picks[3], pools.first_names),
+            industries,
+            strict=True,
         )
-        for industry, (pattern, surname, other, first) in zip(industries, picks, strict=True)
     ]
+
+
+def _compose(pattern: int, surname: str, other: str, first: str, trade: str) -> str:
+    if pattern == 0:
+        return f"{surname} {trade}"
+    if pattern == 1:
+        return f"{surname} & Sons {trade}"
+    if pattern == 2:
+        return f"{first}'s {trade}"
+    if pattern == 3:
+        return f"{surname} & {other}"
+    return f"{surname} {trade} Co"
 
 
 def draw_addresses(rng: Generator, n: int, pools: NamePools) -> list[str]:
@@ -122,19 +139,32 @@ def draw_addresses(rng: Generator, n: int, pools: NamePools) -> list[str]:
     ]
 
 
-def draw_phone(rng: Generator, area_code: str, current: str = "") -> str:
-    """Draw a phone number for fiction in an area code, other than the current one."""
-    number = int(rng.random() * FICTION_NUMBERS)
-    if current:
-        number = int(current[-2:]) + 1 + int(number * (FICTION_NUMBERS - 1) / FICTION_NUMBERS)
-    return f"{area_code}-555-01{number % FICTION_NUMBERS:02d}"
+def draw_phones(rng: Generator, area_codes: list[str]) -> list[str]:
+    """Draw a phone number for fiction in each area code."""
+    numbers = rng.integers(0, FICTION_NUMBERS, size=len(area_codes)).tolist()
+    return [f"{code}-555-01{n:02d}" for code, n in zip(area_codes, numbers, strict=True)]
 
 
-def draw_email(rng: Generator, ordinal: int, current: str = "") -> str:
-    """Draw a mailbox in the merchant's reserved domain, other than the current one."""
-    choices = [box for box in MAILBOXES if not current.startswith(f"{box}@")]
-    box = choices[int(rng.random() * len(choices))]
-    return f"{box}@{merchant_id(ordinal).lower()}.example"
+def draw_new_phone(rng: Generator, current: str) -> str:
+    """Draw another phone number for fiction in the same area code."""
+    number = (int(current[-2:]) + 1 + int(rng.random() * (FICTION_NUMBERS - 1))) % FICTION_NUMBERS
+    return f"{current[:-2]}{number:02d}"
+
+
+def draw_emails(rng: Generator, first_ordinal: int, n: int) -> list[str]:
+    """Draw a mailbox for n merchants, each in its own reserved domain."""
+    boxes = rng.integers(0, len(MAILBOXES), size=n).tolist()
+    return [
+        f"{MAILBOXES[box]}@{merchant_id(ordinal).lower()}.example"
+        for ordinal, box in enumerate(boxes, start=first_ordinal)
+    ]
+
+
+def draw_new_email(rng: Generator, current: str) -> str:
+    """Draw another mailbox in the same domain."""
+    box, _, domain = current.partition("@")
+    choices = [name for name in MAILBOXES if name != box]
+    return f"{choices[int(rng.random() * len(choices))]}@{domain}"
 
 
 def draw_new_place(rng: Generator, row: int, places: Places) -> int:

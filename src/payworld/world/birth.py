@@ -46,7 +46,6 @@ def open_merchants(
     place = attributes.draw_places(rng("place"), n, places)
     industries = attributes.draw_industries(rng("industry"), sizes, config)
     names = attributes.draw_names(rng("name"), industries, pools, config.merchant_names)
-    phone_rng, email_rng = rng("phone"), rng("email")
     area_codes = [places.area_code[row] for row in place.tolist()]
     first = len(before)
 
@@ -59,9 +58,8 @@ def open_merchants(
         name=before.name + names,
         industry=before.industry + industries,
         address=before.address + attributes.draw_addresses(rng("address"), n, pools),
-        phone=before.phone + [attributes.draw_phone(phone_rng, code) for code in area_codes],
-        email=before.email
-        + [attributes.draw_email(email_rng, ordinal) for ordinal in range(first, first + n)],
+        phone=before.phone + attributes.draw_phones(rng("phone"), area_codes),
+        email=before.email + attributes.draw_emails(rng("email"), first, n),
         size=frozen(np.concatenate([before.size, sizes])),
         place=grown(before.place, place),
         mdr_bps=grown(before.mdr_bps, attributes.draw_mdr_bps(rng("mdr"), sizes, config)),

@@ -104,15 +104,12 @@ def change_mdr(
     return replace(merchants, mdr_bps=frozen(mdr_bps)), who[drawn != current]
 
 
-def change_phones(
-    merchants: Merchants, who: IntArray, day: int, seed: int, places: Places
-) -> Merchants:
+def change_phones(merchants: Merchants, who: IntArray, day: int, seed: int) -> Merchants:
     """Return the merchants with new phone numbers."""
     rng = stream(seed, "change.phone", day)
     phone = list(merchants.phone)
     for row in who.tolist():
-        area_code = places.area_code[merchants.place[row]]
-        phone[row] = attributes.draw_phone(rng, area_code, phone[row])
+        phone[row] = attributes.draw_new_phone(rng, phone[row])
     return replace(merchants, phone=phone)
 
 
@@ -121,7 +118,7 @@ def change_emails(merchants: Merchants, who: IntArray, day: int, seed: int) -> M
     rng = stream(seed, "change.email", day)
     email = list(merchants.email)
     for row in who.tolist():
-        email[row] = attributes.draw_email(rng, row, email[row])
+        email[row] = attributes.draw_new_email(rng, email[row])
     return replace(merchants, email=email)
 
 
@@ -152,7 +149,7 @@ def _apply(
     after = world.merchants
     who = {code: changers[codes == code] for code in set(codes.tolist())}
     if Change.PHONE in who:
-        after = change_phones(after, who[Change.PHONE], day, config.seed, places)
+        after = change_phones(after, who[Change.PHONE], day, config.seed)
     if Change.EMAIL in who:
         after = change_emails(after, who[Change.EMAIL], day, config.seed)
     if Change.ADDRESS in who:
