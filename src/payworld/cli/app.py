@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from payworld.cli.options import ConfigFile, Debug, OutputDir, StateDir
+from payworld.cli.options import ConfigFile, Debug, Json, OutputDir, StateDir
 
 __all__ = ["app", "main"]
 
@@ -140,7 +140,7 @@ def run(
 def status(
     state_dir: StateDir = None,
     output_dir: OutputDir = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+    json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Tell what world is here: dates, merchants, cards, payments, files."""
@@ -155,6 +155,53 @@ def config_command(config: ConfigFile = None, debug: Debug = False) -> None:
     from payworld.cli.settings import show_config
 
     show_config(config, debug)
+
+
+@app.command()
+def verify(
+    state_dir: StateDir = None,
+    output_dir: OutputDir = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Check every file against the manifest, the state and the laws; exit code 1 on a breach."""
+    from payworld.cli.tuning import tune_process
+
+    tune_process()
+    from payworld.cli.repair import verify_files
+
+    verify_files(state_dir, output_dir, json, debug)
+
+
+@app.command()
+def recover(
+    state_dir: StateDir = None,
+    output_dir: OutputDir = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Go back to the last state that verifies, where merchants.json is damaged or gone."""
+    from payworld.cli.repair import recover_world
+
+    recover_world(state_dir, output_dir, json, debug)
+
+
+@app.command()
+def regenerate(
+    start_date: Annotated[str, typer.Option(help="First day, YYYY-MM-DD.")],
+    end_date: Annotated[str, typer.Option(help="Last day, YYYY-MM-DD.")],
+    state_dir: StateDir = None,
+    output_dir: OutputDir = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make lost or changed files of the past again, byte for byte."""
+    from payworld.cli.tuning import tune_process
+
+    tune_process()
+    from payworld.cli.repair import regenerate_files
+
+    regenerate_files(state_dir, output_dir, start_date, end_date, json, debug)
 
 
 def main() -> None:

@@ -136,7 +136,7 @@ def generate(arguments: Arguments) -> None:
     with guarded(arguments.debug, resume="run the same command again to go on"):
         asked = _understand(arguments)
         try:
-            world, header = peek(asked.state_dir)
+            world, header = peek(asked.state_dir, repair=not arguments.dry_run)
         except StateError:
             if not arguments.replace:
                 raise

@@ -14,7 +14,7 @@ from payworld.engine.estimate import expected_rows
 from payworld.engine.step import step_day
 from payworld.engine.tasks import Task, cut_tasks
 from payworld.engine.workers import Renderer
-from payworld.errors import StorageError, UsageError
+from payworld.errors import ConflictError, StorageError, UsageError
 from payworld.schema import TABLES
 from payworld.storage.commit import check_targets, commit, discard_work, still_whole
 from payworld.storage.journal import Journal
@@ -24,7 +24,7 @@ from payworld.storage.sinks import ChunkFile, chunk_name, partial_path, write_me
 from payworld.synthesis.frames import merchants_frame
 from payworld.synthesis.plan import DayPlan
 from payworld.synthesis.rules import Rules, compile_rules
-from payworld.timeline import Period, iso, month_chunks
+from payworld.timeline import Period, iso, month_chunks, parse_date
 from payworld.world.birth import create_world
 from payworld.world.state import World
 
@@ -101,8 +101,11 @@ def _is_same_run(found: dict[str, Any], header: dict[str, Any]) -> bool:
 class _Run:
     """The state of a run in progress; lives for the run."""
 
-    def __init__(self, request: Request, world: World, base: str | None) -> None:
+    def __init__(
+        self, request: Request, world: World, base: str | None, chunks: list[Period]
+    ) -> None:
         self.request = request
+        self._period_from = {chunk.start: chunk for chunk in chunks}
         self.world = world
         self.header = _header(request, base)
         self.label = ""
@@ -157,8 +160,7 @@ class _Run:
         """Write a task's bytes; at a chunk's end make its files whole and perhaps commit."""
         chunk = self.chunk
         if chunk is None:
-            start = self.world.last_day + 1
-            period = next(month_chunks(Period(start, self.request.period.end)))
+            period = self._period_from[self.world.last_day + 1]
             chunk = self.chunk = ChunkFile(
                 self.request.output_dir, period, self.request.file_format
             )
@@ -228,6 +230,27 @@ class _Run:
             self.journal.finish()
 
 
+def plan_chunks(period: Period, manifest: dict[str, Any] | None) -> list[Period]:
+    """Return the monthly chunks of a period, cut where files that the manifest lists begin or end.
+
+    After a recovery the files of some days are there already: made again under the same names,
+    they are found equal.
+    """
+    cuts = set()
+    for resource in (manifest or {"resources": []})["resources"]:
+        start = parse_date(resource["period"]["start"], "period")
+        end = parse_date(resource["period"]["end"], "period")
+        if start >= period.start:
+            cuts |= {start, end + 1}
+    chunks = []
+    for chunk in month_chunks(period):
+        inner = sorted(cut for cut in cuts if chunk.start < cut <= chunk.end)
+        starts = [chunk.start, *inner]
+        ends = [*(cut - 1 for cut in inner), chunk.end]
+        chunks += [Period(*pair) for pair in zip(starts, ends, strict=True)]
+    return chunks
+
+
 def _check_capacity(world: World, rules: Rules, period: Period) -> None:
     expected = world.total_transactions + expected_rows(world, rules, period)
     if expected > MAX_PAYMENTS:
@@ -251,15 +274,15 @@ def execute(
     world = held.world or create_world(request.config, request.period.start, reference.places)
     world = world.with_config(request.config)
     _check_capacity(world, rules, request.period)
-    check_same_world(request.output_dir, world)
-    chunks = list(month_chunks(request.period))
+    manifest = check_same_world(request.output_dir, world)
+    chunks = plan_chunks(request.period, manifest)
     names = {chunk_name(t, c, request.file_format) for c in chunks for t in TABLES}
     check_targets(request.output_dir, request.period, names)
-    run = _Run(request, world, held.base)
+    run = _Run(request, world, held.base, chunks)
     run.begin(held.records, rules)
     try:
         return _generate(run, rules, {chunk.end for chunk in chunks}, held.locks, on_progress)
-    except (StorageError, MemoryError):
+    except (StorageError, ConflictError, MemoryError):
         run.abandon()
         raise
     finally:

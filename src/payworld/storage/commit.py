@@ -20,6 +20,7 @@ from typing import Any
 from payworld.errors import ConflictError, StateCorruptError, StateError
 from payworld.storage.archive import finish_moves, pending_moves
 from payworld.storage.files import (
+    check_free,
     file_sha256,
     fsync_folder,
     naming,
@@ -32,8 +33,15 @@ from payworld.storage.files import (
 from payworld.storage.journal import JOURNAL, Journal, read_journal
 from payworld.storage.manifest import STAGED, publish_manifest, stage_manifest
 from payworld.storage.sinks import partial_path
-from payworld.storage.state_file import PREVIOUS, STATE, encode_state, state_checksum
+from payworld.storage.state_file import (
+    PREVIOUS,
+    STATE,
+    encode_state,
+    format_version,
+    state_checksum,
+)
 from payworld.timeline import Period, iso
+from payworld.world.codec import FORMAT_VERSION
 from payworld.world.state import World
 
 __all__ = ["check_targets", "commit", "discard_work", "recover"]
@@ -75,7 +83,12 @@ def commit(
     world: World,
     entries: list[dict[str, Any]],
 ) -> str:
-    """Publish the entries' files and the world that made them; returns the state's checksum."""
+    """Publish the entries' files and the world that made them; returns the state's checksum.
+
+    Raises ConflictError, before anything is decided, if a final name is taken by other bytes.
+    """
+    for entry in entries:
+        check_free(output_dir / entry["path"], entry["hash"].removeprefix("sha256:"))
     data = encode_state(world)
     checksum = state_checksum(data)
     write_durably(state_dir / NEXT_STATE, data)
@@ -114,6 +127,14 @@ def _replace_state(state_dir: Path, checksum: str) -> None:
 
 def _keep_previous(state_dir: Path) -> None:
     """Keep the present state beside the next one; both names exist at every instant."""
+    _keep_as(state_dir, PREVIOUS)
+    version = format_version(read_bytes(state_dir / STATE))
+    if version != FORMAT_VERSION:
+        # The file as the older payworld wrote it stays for that payworld.
+        _keep_as(state_dir, f"merchants.format-{version}.json")
+
+
+def _keep_as(state_dir: Path, name: str) -> None:
     link = state_dir / f".{PREVIOUS}.next"
     remove(link)
     with naming(link, "write"):
@@ -122,7 +143,7 @@ def _keep_previous(state_dir: Path) -> None:
         except OSError:
             # A file system without hard links.
             write_durably(link, read_bytes(state_dir / STATE))
-        link.replace(state_dir / PREVIOUS)
+        link.replace(state_dir / name)
 
 
 def recover(state_dir: Path) -> list[dict[str, Any]]:

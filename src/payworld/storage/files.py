@@ -18,6 +18,7 @@ from payworld.errors import ConflictError, StorageError
 
 __all__ = [
     "check_folder",
+    "check_free",
     "file_sha256",
     "fsync_folder",
     "make_folder",
@@ -160,16 +161,24 @@ def publish(work: Path, final: Path, sha256: str) -> None:
 
     If the name is taken by equal bytes, the work file is dropped; by others, ConflictError.
     """
+    check_free(final, sha256)
     if os.path.lexists(final):
-        if final.is_symlink() or not final.is_file() or file_sha256(final) != sha256:
-            raise ConflictError(
-                f"{str(final)!r} exists and holds other bytes; payworld never overwrites a file: "
-                "move it away and run the same command again"
-            )
         remove(work)
         return
     with naming(final, "publish"):
         work.rename(final)
+
+
+def check_free(final: Path, sha256: str) -> None:
+    """Raise ConflictError if a final name is taken by anything but a file of equal bytes."""
+    if not os.path.lexists(final):
+        return
+    if final.is_symlink() or not final.is_file() or file_sha256(final) != sha256:
+        raise ConflictError(
+            f"{str(final)!r} exists and holds other bytes: another world, configuration or version "
+            "made it, or it was changed. payworld never overwrites a file: move it away, or give "
+            "the configuration that made it, and run again"
+        )
 
 
 def remove(path: Path) -> None:

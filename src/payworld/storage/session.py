@@ -61,16 +61,16 @@ def check_paths(state_dir: Path, output_dir: Path) -> None:
         )
 
 
-def peek(state_dir: Path) -> tuple[World | None, dict[str, Any] | None]:
+def peek(state_dir: Path, repair: bool = True) -> tuple[World | None, dict[str, Any] | None]:
     """Return the world (None: there is none) and the header of a run cut short, if any.
 
-    Reads alone, except that a commit which a crash cut short is finished first.
+    Reads alone; but with `repair`, a commit which a crash cut short is finished first.
     Raises LockedError if a run is at work, StateError if the state does not verify.
     """
     if not check_folder(state_dir, "--state-dir"):
         return None, None
     records = read_journal(state_dir)
-    if records:
+    if records and repair:
         with locked_folder(state_dir, state_dir):
             records = recover(state_dir)
     header = records[0] if records else None

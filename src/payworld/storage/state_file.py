@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ from payworld.storage.reference import load_reference
 from payworld.world.codec import from_document, migrate, to_document
 from payworld.world.state import World
 
-__all__ = ["PREVIOUS", "STATE", "encode_state", "read_state", "read_world", "state_checksum"]
+__all__ = [
+    "PREVIOUS",
+    "STATE",
+    "encode_state",
+    "format_version",
+    "read_state",
+    "read_world",
+    "state_checksum",
+]
 
 STATE = "merchants.json"
 PREVIOUS = "merchants.previous.json"
@@ -23,6 +32,7 @@ _KEY = b'"checksum": "'
 _BLANK = b"0" * 64
 # The checksum is the file's first key, so that it is found without parsing.
 _SEARCH = 200
+SEARCH_VERSION = 400
 
 
 def encode_state(world: World) -> bytes:
@@ -47,6 +57,12 @@ def state_checksum(data: bytes) -> str:
     if given != digest.hexdigest().encode():
         raise StateCorruptError("its checksum does not match its content")
     return digest.hexdigest()
+
+
+def format_version(data: bytes) -> int:
+    """Return the format version that a state file names near its beginning; 0 if none."""
+    match = re.search(rb'"format_version": ?([0-9]{1,6})', data[:SEARCH_VERSION])
+    return int(match[1]) if match else 0
 
 
 def _document(data: bytes) -> dict[str, Any]:

@@ -78,9 +78,14 @@ def _nobody() -> Merchants:
     )
 
 
-def create_world(config: WorldConfig, start_day: int, places: Places) -> World:
-    """Return a World that has its first merchants and has not lived a day yet."""
-    pools = draw_name_pools(config.seed)
+def create_world(
+    config: WorldConfig, start_day: int, places: Places, pools: NamePools | None = None
+) -> World:
+    """Return a World that has its first merchants and has not lived a day yet.
+
+    A world that is made again gives the pools that it was born with.
+    """
+    pools = pools or draw_name_pools(config.seed)
     merchants = open_merchants(
         _nobody(), config.initial_merchants, start_day, config, pools, places
     )

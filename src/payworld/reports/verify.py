@@ -1,0 +1,175 @@
+"""Do the files hold what the manifest, the state and the laws say? In bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from payworld.engine.replay import rules_by_era
+from payworld.errors import StorageError
+from payworld.reports.laws import PaymentLaws
+from payworld.schema import MERCHANTS, TRANSACTIONS
+from payworld.storage.files import file_sha256
+from payworld.storage.manifest import check_same_world
+from payworld.storage.read import read_batches
+from payworld.storage.reference import load_reference
+from payworld.synthesis.frames import merchants_frame
+from payworld.timeline import Period, iso, parse_date
+from payworld.world.state import World
+
+__all__ = ["Breach", "Report", "verify"]
+
+# Breaches told of one file; the rest are counted.
+TOLD = 20
+
+
+@dataclass(frozen=True)
+class Breach:
+    """One thing that is not as it should be. `row` counts data rows from 1; 0: the whole file."""
+
+    file: str
+    row: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}{f', row {self.row:,}' if self.row else ''}: {self.what}"
+
+
+@dataclass
+class Report:
+    """What a verification found; lives until it is printed."""
+
+    files: int = 0
+    rows: int = 0
+    breaches: list[Breach] = field(default_factory=list)
+    untold: int = 0
+
+    def add(self, file: str, row: int, what: str) -> None:
+        """Note a breach; beyond some for a file it is counted alone."""
+        if sum(breach.file == file for breach in self.breaches) < TOLD:
+            self.breaches.append(Breach(file, row, what))
+        else:
+            self.untold += 1
+
+    @property
+    def total(self) -> int:
+        """Return the number of breaches."""
+        return len(self.breaches) + self.untold
+
+
+def _check_bytes(report: Report, path: Path, resource: dict[str, Any]) -> bool:
+    """Check a file against its entry in the manifest; returns whether it can be read on."""
+    name = resource["path"]
+    if path.is_symlink() or not path.is_file():
+        report.add(name, 0, "the file is missing; make it again with gen regenerate")
+        return False
+    size = path.stat().st_size
+    if size != resource["bytes"]:
+        report.add(name, 0, f"{size:,} bytes; the manifest says {resource['bytes']:,}")
+    if f"sha256:{file_sha256(path)}" != resource["hash"]:
+        report.add(name, 0, "its SHA-256 is not the manifest's: the content was changed")
+    return True
+
+
+def _period(resource: dict[str, Any]) -> Period:
+    start, end = resource["period"]["start"], resource["period"]["end"]
+    return Period(parse_date(start, "period.start"), parse_date(end, "period.end"))
+
+
+def _check_merchants(report: Report, path: Path, resource: dict[str, Any], world: World) -> None:
+    """Check a merchants file against the history in the state."""
+    period = _period(resource)
+    free = "last_transaction_date"
+    expected = merchants_frame(world, period, load_reference().places)
+    found = pl.concat(list(read_batches(path, MERCHANTS)) or [expected.clear()])
+    report.rows += len(found)
+    if len(found) != len(expected):
+        report.add(resource["path"], 0, f"{len(found):,} rows; the state has {len(expected):,}")
+        return
+    for column in expected.columns:
+        if column == free:
+            # It is as of the file's end, and the state's as of its own.
+            wrong = (found[column] > date.fromordinal(period.end)).fill_null(value=False)
+        else:
+            wrong = found[column].ne_missing(expected[column])
+        for row in wrong.arg_true().head(TOLD).to_list():
+            value, should = found[column][row], expected[column][row]
+            report.add(resource["path"], row + 1, f"{column} = {value}; the state says {should}")
+
+
+def _check_coverage(report: Report, periods: list[Period], world: World) -> None:
+    """Check that the payments' files tell of every day once."""
+    day = world.start_day
+    for period in sorted(periods):
+        if period.start > day:
+            gap = f"{iso(day)} to {iso(period.start - 1)}"
+            report.add("datapackage.json", 0, f"no file tells of {gap}")
+        elif period.start < day:
+            report.add("datapackage.json", 0, f"two files tell of {iso(period.start)}")
+        day = max(day, period.end + 1)
+    if day <= world.last_day:
+        gap = f"{iso(day)} to {iso(world.last_day)}"
+        report.add("datapackage.json", 0, f"no file tells of {gap}")
+
+
+def _payments(path: Path, report: Report, name: str) -> Iterator[pl.DataFrame]:
+    try:
+        yield from read_batches(path, TRANSACTIONS)
+    except StorageError as error:
+        report.add(name, 0, str(error))
+
+
+def verify(
+    world: World, output_dir: Path, on_file: Callable[[str], None] = lambda _name: None
+) -> Report:
+    """Return what is wrong with the files of a world: against manifest, state and laws.
+
+    Memory does not grow with the files. Raises StorageError if the manifest cannot be read.
+    """
+    report = Report()
+    manifest = check_same_world(output_dir, world)
+    if manifest is None:
+        report.add("datapackage.json", 0, f"it is missing in {str(output_dir)!r}")
+        return report
+    resources = sorted(manifest["resources"], key=lambda r: (r["period"]["start"], r["path"]))
+    reference = load_reference()
+    laws = PaymentLaws(world, rules_by_era(world, reference), reference)
+    payments = 0
+    for resource in resources:
+        name = resource["path"]
+        on_file(name)
+        report.files += 1
+        path = output_dir / name
+        if not _check_bytes(report, path, resource):
+            laws.skip(int(resource["rows"]) if resource["table"] == "transactions" else 0)
+            continue
+        if resource["table"] == "merchants":
+            try:
+                _check_merchants(report, path, resource, world)
+            except StorageError as error:
+                report.add(name, 0, str(error))
+            continue
+        rows = 0
+        period = _period(resource)
+        for batch in _payments(path, report, name):
+            for row, what in laws.check(batch, period, TOLD):
+                report.add(name, rows + row + 1, what)
+            rows += len(batch)
+        report.rows += rows
+        payments += rows
+        if rows != resource["rows"]:
+            report.add(name, 0, f"{rows:,} rows; the manifest says {resource['rows']:,}")
+    transactions = [_period(r) for r in resources if r["table"] == "transactions"]
+    _check_coverage(report, transactions, world)
+    if not report.total and payments != world.total_transactions:
+        report.add(
+            "merchants.json",
+            0,
+            f"total_transactions = {world.total_transactions:,}; the files hold {payments:,}",
+        )
+    return report
