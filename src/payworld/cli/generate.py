@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,8 +130,6 @@ def _confirm(arguments: Arguments, question: str) -> None:
 
 def generate(arguments: Arguments) -> None:
     """Do what `gen --initial` or `gen --incremental` asks for."""
-    # One short-lived process makes no cycles worth looking for among millions of objects.
-    gc.disable()
     with guarded(arguments.debug, resume="run the same command again to go on"):
         asked = _understand(arguments)
         try:

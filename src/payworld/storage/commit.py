@@ -92,6 +92,7 @@ def commit(
     data = encode_state(world)
     checksum = state_checksum(data)
     write_durably(state_dir / NEXT_STATE, data)
+    del data
     stage_manifest(output_dir, world, entries)
     record = {"output_dir": str(output_dir), "state": checksum, "entries": entries}
     journal.append({"commit": record}, durably=True)

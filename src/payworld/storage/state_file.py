@@ -35,16 +35,18 @@ _SEARCH = 200
 SEARCH_VERSION = 400
 
 
-def encode_state(world: World) -> bytes:
+def encode_state(world: World) -> bytearray:
     """Return the bytes of merchants.json; the checksum covers every other byte."""
     document = {"checksum": _BLANK.decode(), **to_document(world, load_reference())}
     data = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     digest = hashlib.sha256(data).hexdigest().encode()
     at = data.index(_KEY) + len(_KEY)
-    return b"".join([data[:at], digest, data[at + 64 :]])
+    whole = bytearray(data)
+    whole[at : at + 64] = digest
+    return whole
 
 
-def state_checksum(data: bytes) -> str:
+def state_checksum(data: bytes | bytearray) -> str:
     """Return the checksum that a state file carries; StateCorruptError if it does not verify."""
     at = data.find(_KEY, 0, _SEARCH)
     if at < 0:
@@ -53,7 +55,7 @@ def state_checksum(data: bytes) -> str:
     given = data[at : at + 64]
     digest = hashlib.sha256(data[:at])
     digest.update(_BLANK)
-    digest.update(data[at + 64 :])
+    digest.update(memoryview(data)[at + 64 :])
     if given != digest.hexdigest().encode():
         raise StateCorruptError("its checksum does not match its content")
     return digest.hexdigest()
@@ -65,7 +67,7 @@ def format_version(data: bytes) -> int:
     return int(match[1]) if match else 0
 
 
-def _document(data: bytes) -> dict[str, Any]:
+def _document(data: bytes | bytearray) -> dict[str, Any]:
     if not data.strip():
         raise StateCorruptError("it is empty")
     try:
@@ -79,7 +81,7 @@ def _document(data: bytes) -> dict[str, Any]:
     return migrated
 
 
-def read_world(data: bytes) -> World:
+def read_world(data: bytes | bytearray) -> World:
     """Return the world of a state file's bytes; StateError says what is wrong."""
     return from_document(_document(data), load_reference())
 

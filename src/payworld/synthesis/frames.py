@@ -13,7 +13,7 @@ from payworld.synthesis.transactions import TransactionColumns
 from payworld.timeline import Period
 from payworld.world.arrays import IntArray
 from payworld.world.reference import Places
-from payworld.world.state import CHANGE_TYPES, Change, VersionBatch, World
+from payworld.world.state import CHANGE_TYPES, Change, VersionBatch, World, versions_in
 
 __all__ = [
     "card_ids",
@@ -144,14 +144,9 @@ def merchants_frame(world: World, period: Period, places: Places) -> pl.DataFram
 
     `last_transaction_date` is as of the world's last day.
     """
-    frames = []
-    for batch in reversed(world.versions):
-        if batch.effective[-1] < period.start:
-            break
-        if batch.effective[0] > period.end:
-            continue
-        inside = (batch.effective >= period.start) & (batch.effective <= period.end)
-        frame = _batch_frame(batch, world, places)
-        frames.append(frame if inside.all() else frame.filter(pl.Series(inside)))
     schema = frame_schema(MERCHANTS)
-    return pl.concat([pl.DataFrame(schema=schema), *(frame.cast(schema) for frame in frames[::-1])])
+    batch = versions_in(world, period.start, period.end)
+    if batch is None:
+        return pl.DataFrame(schema=schema)
+    frame = _batch_frame(batch, world, places)
+    return frame.select(frame[name].cast(kind) for name, kind in schema.items())

@@ -5,8 +5,10 @@ A World is a value. A step returns a new one, which shares with the old what did
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,7 @@ __all__ = [
     "VersionBatch",
     "World",
     "merchant_id",
+    "versions_in",
 ]
 
 
@@ -135,6 +138,34 @@ class VersionBatch:
             phone=[merchants.phone[row] for row in rows],
             email=[merchants.email[row] for row in rows],
         )
+
+
+def versions_in(world: World, first_day: int, last_day: int) -> VersionBatch | None:
+    """Return the versions that took effect from a day to another, in order; None if none did."""
+    batches = []
+    for batch in reversed(world.versions):
+        if batch.effective[-1] < first_day:
+            break
+        if batch.effective[0] <= last_day:
+            batches.append(batch)
+    if not batches:
+        return None
+    joined = _join(batches[::-1])
+    inside = np.flatnonzero((joined.effective >= first_day) & (joined.effective <= last_day))
+    if len(inside) == len(joined):
+        return joined
+    rows = slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0)
+    columns: list[Any] = [getattr(joined, column.name)[rows] for column in fields(VersionBatch)]
+    return VersionBatch(*columns)
+
+
+def _join(batches: list[VersionBatch]) -> VersionBatch:
+    columns: list[Any] = []
+    for column in fields(VersionBatch):
+        parts = [getattr(batch, column.name) for batch in batches]
+        texts = isinstance(parts[0], list)
+        columns.append(list(chain.from_iterable(parts)) if texts else np.concatenate(parts))
+    return VersionBatch(*columns)
 
 
 @dataclass(frozen=True, eq=False)
