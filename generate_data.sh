@@ -2,8 +2,8 @@
 # Runs `gen` with the arguments given, from any folder: makes or refreshes .venv
 # beside this file first if need be. Only gen writes to stdout.
 # What gen reads and writes by default is this repository's state/ and raw_data/;
-# PAYWORLD_STATE_DIR, PAYWORLD_OUTPUT_DIR or gen's own options name other places,
-# and relative ones mean the caller's folder.
+# options, PAYWORLD_STATE_DIR and PAYWORLD_OUTPUT_DIR, or a configuration file name
+# other places, and relative ones mean the caller's folder.
 set -euo pipefail
 
 self=$(readlink -f -- "${BASH_SOURCE[0]}")
@@ -12,6 +12,5 @@ root=${self%/*}
 source "$root/scripts/venv.sh"
 ensure_venv run
 
-export PAYWORLD_STATE_DIR="${PAYWORLD_STATE_DIR:-$root/state}"
-export PAYWORLD_OUTPUT_DIR="${PAYWORLD_OUTPUT_DIR:-$root/raw_data}"
+export PAYWORLD_HOME="${PAYWORLD_HOME:-$root}"
 exec "$venv/bin/gen" "$@"

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOW = """#!/bin/sh
-printf '%s\\n' "$PWD" "$PAYWORLD_STATE_DIR" "$PAYWORLD_OUTPUT_DIR" "$@"
+printf '%s\\n' "$PWD" "$PAYWORLD_HOME" "${PAYWORLD_STATE_DIR-}" "${PAYWORLD_OUTPUT_DIR-}" "$@"
 """
 
 
@@ -71,8 +71,9 @@ def test_gen_runs_in_the_callers_folder_with_the_arguments_as_given(
     ended = run(link, "--initial", "two words", "", cwd=tmp_path)
     assert ended.stdout.splitlines() == [
         str(tmp_path),
-        str(checkout / "state"),
-        str(checkout / "raw_data"),
+        str(checkout),
+        "",
+        "",
         "--initial",
         "two words",
         "",
@@ -87,7 +88,7 @@ def test_the_environment_may_name_other_places(checkout: Path, tmp_path: Path) -
         PAYWORLD_STATE_DIR="mine",
         PAYWORLD_OUTPUT_DIR="/elsewhere",
     )
-    assert ended.stdout.splitlines()[1:] == ["mine", "/elsewhere"]
+    assert ended.stdout.splitlines()[1:] == [str(checkout), "mine", "/elsewhere"]
 
 
 def test_a_venv_made_for_the_tests_serves_runs(

@@ -56,7 +56,7 @@ def _bar(period: Period) -> Iterator[Callable[[int, int], None]]:
     )
 
     began = monotonic()
-    with Progress(
+    bar = Progress(
         TextColumn("{task.fields[day]}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -64,16 +64,21 @@ def _bar(period: Period) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-    ) as bar:
-        task = bar.add_task("", total=period.days, day=iso(period.start), rows=0, speed=0.0)
+    )
+    task = bar.add_task("", total=period.days, day=iso(period.start), rows=0, speed=0.0)
 
-        def update(day: int, rows: int) -> None:
-            bar.update(
-                task,
-                completed=max(day - period.start + 1, 0),
-                day=iso(day),
-                rows=rows,
-                speed=rows / max(monotonic() - began, 1e-6),
-            )
+    def update(day: int, rows: int) -> None:
+        # Begun with the first figures: its thread must not be there when workers are forked.
+        bar.start()
+        bar.update(
+            task,
+            completed=max(day - period.start + 1, 0),
+            day=iso(day),
+            rows=rows,
+            speed=rows / max(monotonic() - began, 1e-6),
+        )
 
+    try:
         yield update
+    finally:
+        bar.stop()

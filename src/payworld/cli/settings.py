@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from payworld.cli.output import guarded
-from payworld.config import Config, WorldConfig, parse_document, to_commented_yaml, validate
+from payworld.config import (
+    Config,
+    RunSettings,
+    WorldConfig,
+    parse_document,
+    to_commented_yaml,
+    validate,
+)
 from payworld.storage.session import read_text
 from payworld.world.state import World
 
 __all__ = ["overlaid", "read_settings", "show_config"]
 
+FOLDERS = ("state_dir", "output_dir")
 TITLE = (
     "payworld configuration: pass it with --config; a file may hold only the keys that it changes"
 )
@@ -25,6 +34,11 @@ def read_settings(path: Path | None, options: dict[str, Any]) -> tuple[Config, d
     source = "the command line" if path is None else str(path)
     validate(Config, given, source)
     given = given | {key: value for key, value in options.items() if value is not None}
+    home = os.environ.get("PAYWORLD_HOME")
+    if home:
+        # Set by generate_data.sh: where the default folders lie, from whatever folder it is run.
+        places = {key: str(Path(home) / RunSettings.model_fields[key].default) for key in FOLDERS}
+        given = places | given
     return validate(Config, given, "the options"), given
 
 

@@ -303,8 +303,9 @@ def _generate(
     workers = run.request.workers or os.cpu_count() or 1
     if expected_rows(run.world, rules, left) < WORKER_ROWS:
         workers = 1
-    on_progress(run.world.last_day, 0)
     with Renderer(rules, run.request.file_format, workers, locks) as renderer:
+        # Not before the workers are forked: a progress bar may start a thread.
+        on_progress(run.world.last_day, 0)
         for task, parts in renderer.render(cut_tasks(_days(run, rules), last_days)):
             run.take(task, parts)
             on_progress(run.world.last_day, run.outcome.rows)
