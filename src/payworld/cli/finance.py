@@ -1,0 +1,254 @@
+"""gen finance: users, accounts and transactions to a file and into a database."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from payworld.cli.options import Debug
+
+if TYPE_CHECKING:
+    from payworld.datasets.personal_finance import FinanceConfig
+
+__all__ = ["app"]
+
+FORMATS = ("json", "jsonl", "csv", "parquet")
+DEFAULT_OUTPUT = {
+    "json": Path("data/users.json"),
+    "jsonl": Path("data/users.jsonl"),
+    "csv": Path("data/finance"),
+    "parquet": Path("data/finance"),
+}
+DEFAULT_DATABASE = "sqlite+aiosqlite:///data/payworld.db"
+TITLE = "gen finance: pass it with --config; a file may hold only the keys that it changes"
+LOG_SECONDS = 5.0
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="finance",
+    help="Users with accounts and a believable history, as files and in a database.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+DatabaseUrl = Annotated[
+    str,
+    typer.Option(
+        envvar="PAYWORLD_DATABASE_URL",
+        help="SQLite or PostgreSQL; a password is better kept in the environment.",
+    ),
+]
+IfExists = Annotated[
+    str, typer.Option(help="Where the database holds data already: fail, replace or append.")
+]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", envvar="PAYWORLD_QUIET", help="Print errors alone.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def generate(
+    context: typer.Context,
+    num_users: Annotated[int | None, typer.Option(help="Users, 1 to 10,000,000 [50].")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="File; for csv and parquet a folder [data/users.json]."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(envvar="PAYWORLD_SEED", help="Equal seeds make equal data [42].")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="The day before which all happened, YYYY-MM-DD [today].")
+    ] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="json, jsonl, csv or parquet [json].")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(envvar="PAYWORLD_FINANCE_CONFIG", help="YAML file with the keys to change."),
+    ] = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print every knob as commented YAML, and stop.")
+    ] = False,
+    load: Annotated[bool, typer.Option("--load", help="Load the file into the database.")] = False,
+    database_url: DatabaseUrl = DEFAULT_DATABASE,
+    if_exists: IfExists = "fail",
+    force: Annotated[
+        bool, typer.Option("-f", "--force", help="Replace an output that holds other data.")
+    ] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Generate users with accounts and a believable history."""
+    if context.invoked_subcommand is not None:
+        return
+    with _guarded(debug):
+        settings = _read_config(config, {"seed": seed, "num_users": num_users})
+        if print_config:
+            from payworld.config import to_commented_yaml
+
+            typer.echo(to_commented_yaml(settings, TITLE), nl=False)
+            return
+        if load:
+            _check_database(database_url, if_exists)
+        path, kind = _target(output, file_format)
+        _write(path, kind, settings, _as_of(as_of), force, quiet)
+        if load:
+            # A folder may hold both kinds of tables.
+            is_folder = kind in ("csv", "parquet")
+            _load(path / f"users.{kind}" if is_folder else path, database_url, if_exists, quiet)
+
+
+@app.command("load")
+def load_command(
+    file: Annotated[Path, typer.Argument(help="A file or folder that gen finance wrote.")],
+    database_url: DatabaseUrl = DEFAULT_DATABASE,
+    if_exists: IfExists = "fail",
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Load an existing file into a database: all of it, or nothing."""
+    with _guarded(debug):
+        _check_database(database_url, if_exists)
+        _load(file, database_url, if_exists, quiet)
+
+
+@contextmanager
+def _guarded(debug: bool) -> Iterator[None]:
+    from payworld.cli.output import guarded, say
+
+    with guarded(debug):
+        try:
+            yield
+        except KeyboardInterrupt:
+            say("\ninterrupted: nothing was half-written, and the database is as it was")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _read_config(path: Path | None, options: dict[str, Any]) -> FinanceConfig:
+    """Return the configuration: options (if not None) over file over defaults."""
+    from payworld.config import parse_document, validate
+    from payworld.datasets.personal_finance import FinanceConfig
+    from payworld.errors import ConfigError
+    from payworld.storage.session import read_text
+
+    try:
+        given = {} if path is None else parse_document(read_text(path, "--config"), str(path))
+        validate(FinanceConfig, given, str(path))
+        given |= {key: value for key, value in options.items() if value is not None}
+        return validate(FinanceConfig, given, "the options")
+    except ConfigError as error:
+        message = str(error).replace("`gen config`", "`gen finance --print-config`")
+        raise ConfigError(message) from error
+
+
+def _as_of(text: str | None) -> str:
+    from payworld.cli.clock import today
+    from payworld.timeline import iso, parse_date
+
+    return today().isoformat() if text is None else iso(parse_date(text, "--as-of"))
+
+
+def _target(output: Path | None, file_format: str | None) -> tuple[Path, str]:
+    """Return where to write and in which format; the output's ending may name it."""
+    from payworld.errors import UsageError
+
+    ending = "" if output is None else output.suffix.lower().removeprefix(".")
+    if file_format is None:
+        file_format = ending if ending in FORMATS else "json"
+    if file_format not in FORMATS:
+        raise UsageError(f"--format = {file_format!r}: expected one of {', '.join(FORMATS)}")
+    if ending in FORMATS and ending != file_format:
+        raise UsageError(
+            f"--output = {str(output)!r} ends in .{ending}, but --format is {file_format}: "
+            "change one of them"
+        )
+    return output or DEFAULT_OUTPUT[file_format], file_format
+
+
+def _check_database(url: str, if_exists: str) -> None:
+    """Refuse a wrong URL or mode before any work is done."""
+    from payworld.storage.database.engine import parse_url
+    from payworld.storage.database.load import check_mode
+
+    check_mode(if_exists)
+    parse_url(url)
+
+
+def _write(
+    path: Path, file_format: str, config: FinanceConfig, as_of: str, force: bool, quiet: bool
+) -> None:
+    from payworld.datasets.personal_finance import write_dataset
+
+    with _progress(config.num_users, "users", quiet) as update:
+        counts, is_new = write_dataset(
+            path,
+            config.num_users,
+            as_of=as_of,
+            file_format=file_format,
+            config=config,
+            replace=force,
+            progress=update,
+        )
+    if not quiet:
+        word = "Wrote" if is_new else "Already there, with the same bytes:"
+        typer.echo(f"{word} {path}: {_listed(counts)}")
+
+
+def _load(path: Path, url: str, if_exists: str, quiet: bool) -> None:
+    from contextlib import ExitStack
+
+    from payworld.storage.database.load import load_file
+
+    with ExitStack() as stack:
+
+        def on_valid(counts: dict[str, int]) -> Callable[[int], None]:
+            return stack.enter_context(_progress(sum(counts.values()), "rows loaded", quiet))
+
+        counts = load_file(path, url, if_exists, on_valid)
+    if not quiet:
+        typer.echo(f"Loaded {_listed(counts)}")
+
+
+def _listed(counts: dict[str, int]) -> str:
+    """Return counts as in: 50 users, 104 accounts, 6,092 transactions."""
+    return ", ".join(f"{n:,} {table[:-1] if n == 1 else table}" for table, n in counts.items())
+
+
+@contextmanager
+def _progress(total: int, unit: str, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Yield a function to call with each part done: a bar on a terminal, lines elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield (lambda _done: None) if quiet else _log_lines(total, unit)
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(unit, total=total)
+        yield lambda done: bar.update(task, advance=done)
+
+
+def _log_lines(total: int, unit: str) -> Callable[[int], None]:
+    from payworld.cli.output import say
+
+    told, so_far = monotonic(), 0
+
+    def update(done: int) -> None:
+        nonlocal told, so_far
+        so_far += done
+        if monotonic() - told >= LOG_SECONDS:
+            told = monotonic()
+            say(f"{so_far:,} of {total:,} {unit}")
+
+    return update

@@ -1,0 +1,201 @@
+"""Public functions: users, accounts and transactions as plain dictionaries, and whole files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import polars as pl
+
+from payworld.datasets.personal_finance.config import MAX_USERS, SUBTYPES, FinanceConfig
+from payworld.datasets.personal_finance.draws import Words
+from payworld.datasets.personal_finance.frames import (
+    Block,
+    accounts_frame,
+    count_rows,
+    make_blocks,
+    transactions_frame,
+    users_frame,
+)
+from payworld.datasets.personal_finance.people import (
+    Accounts,
+    Users,
+    make_accounts,
+    make_users,
+    transaction_counts,
+)
+from payworld.datasets.personal_finance.rules import Rules, compile_rules
+from payworld.errors import UsageError
+from payworld.randomness import MAX_SEED
+from payworld.storage.finance_files import records, write_tables
+from payworld.timeline import iso, parse_date
+from payworld.version import __version__
+
+__all__ = [
+    "generate_accounts",
+    "generate_dataset",
+    "generate_transactions",
+    "generate_user",
+    "write_dataset",
+]
+
+Record = dict[str, Any]
+
+
+def _rules(as_of: date | str, config: FinanceConfig | None) -> Rules:
+    text = as_of.strftime("%Y-%m-%d") if isinstance(as_of, date) else as_of
+    return compile_rules(config or FinanceConfig(), parse_date(text, "as_of"))
+
+
+def _checked(seed: int | None, num_users: int, config: FinanceConfig | None) -> int:
+    """Return the seed to use; UsageError if it or the number of users is out of range."""
+    seed = (config or FinanceConfig()).seed if seed is None else seed
+    if not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"seed = {seed}: expected a whole number from 0 to {MAX_SEED}")
+    if not 1 <= num_users <= MAX_USERS:
+        raise UsageError(f"num_users = {num_users}: expected 1 to {MAX_USERS:,}")
+    return seed
+
+
+def generate_user(
+    index: int = 0,
+    *,
+    as_of: date | str,
+    seed: int | None = None,
+    config: FinanceConfig | None = None,
+) -> Record:
+    """Return the user with a number, from 0: the same one in every data set of the seed."""
+    seed = _checked(seed, index + 1, config)
+    users = make_users(seed, index, 1, _rules(as_of, config))
+    return records(users_frame(seed, index, users))[0]
+
+
+def generate_accounts(
+    user: Mapping[str, Any],
+    *,
+    as_of: date | str,
+    seed: int | None = None,
+    config: FinanceConfig | None = None,
+) -> list[Record]:
+    """Return the accounts of a user (its id and created_at count)."""
+    seed, rules = _checked(seed, 1, config), _rules(as_of, config)
+    high, low = _words(user, "user")
+    created = _created(user)
+    users = Users(high, low, np.array([created.toordinal()]), np.zeros(1, np.int64))
+    accounts = make_accounts(seed, users, rules)
+    ids = pl.Series([user["id"]] * len(accounts), dtype=pl.String)
+    return records(accounts_frame(seed, accounts, ids, rules.config))
+
+
+def generate_transactions(
+    account: Mapping[str, Any],
+    user: Mapping[str, Any] | None = None,
+    *,
+    as_of: date | str,
+    seed: int | None = None,
+    config: FinanceConfig | None = None,
+) -> list[Record]:
+    """Return the transactions of an account, oldest first (its id and subtype count).
+
+    With its user, nothing is dated before the user existed, as in a data set; without, the
+    account has the whole history.
+    """
+    seed, rules = _checked(seed, 1, config), _rules(as_of, config)
+    high, low = _words(account, "account")
+    if account.get("subtype") not in SUBTYPES:
+        raise UsageError(
+            f"account.subtype = {account.get('subtype')!r}: expected {', '.join(SUBTYPES)}"
+        )
+    created = 0 if user is None else _created(user).toordinal()
+    start = np.array([max(rules.first_day, created + 1)])
+    if rules.as_of - int(start[0]) < 31:
+        raise UsageError(
+            f"user.created_at = {user['created_at'] if user else None!r}: expected at least 32 "
+            f"days before as_of {iso(rules.as_of)}"
+        )
+    accounts = Accounts(
+        user=np.zeros(1, np.int64),
+        high=high,
+        low=low,
+        subtype=np.array([SUBTYPES.index(account["subtype"])]),
+        history_start=start,
+        n_transactions=transaction_counts(seed, low, start, rules),
+    )
+    return records(transactions_frame(seed, accounts, rules))
+
+
+def _words(record: Mapping[str, Any], name: str) -> tuple[Words, Words]:
+    try:
+        number = UUID(str(record["id"])).int
+    except (KeyError, ValueError, TypeError) as error:
+        raise UsageError(f"{name}: expected a record with a UUID as its id") from error
+    return np.array([number >> 64], np.uint64), np.array([number & (1 << 64) - 1], np.uint64)
+
+
+def _created(user: Mapping[str, Any]) -> datetime:
+    try:
+        return datetime.fromisoformat(str(user["created_at"]))
+    except (KeyError, ValueError) as error:
+        raise UsageError("user.created_at: expected an ISO 8601 date and time") from error
+
+
+def _meta(seed: int, num_users: int, rules: Rules) -> Record:
+    return {
+        "generator": "payworld",
+        "version": __version__,
+        "seed": seed,
+        "as_of": iso(rules.as_of),
+        "counts": count_rows(seed, num_users, rules),
+        "config": rules.config.fingerprint,
+    }
+
+
+def generate_dataset(
+    num_users: int = 50,
+    *,
+    as_of: date | str,
+    seed: int | None = None,
+    config: FinanceConfig | None = None,
+) -> Record:
+    """Return meta, users, accounts and transactions, as the JSON file holds them."""
+    seed, rules = _checked(seed, num_users, config), _rules(as_of, config)
+    users, accounts, transactions = (
+        pl.concat(parts) for parts in zip(*make_blocks(seed, num_users, rules), strict=True)
+    )
+    return {
+        "meta": _meta(seed, num_users, rules),
+        "users": records(users),
+        "accounts": records(accounts),
+        "transactions": records(transactions.sort("date", maintain_order=True)),
+    }
+
+
+def write_dataset(
+    output: Path,
+    num_users: int,
+    *,
+    as_of: date | str,
+    file_format: str = "json",
+    seed: int | None = None,
+    config: FinanceConfig | None = None,
+    replace: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[dict[str, int], bool]:
+    """Write a data set; return the rows of each table, and whether anything was new.
+
+    `progress` is called with the users of each block, as they are written.
+    """
+    seed, rules = _checked(seed, num_users, config), _rules(as_of, config)
+    meta = _meta(seed, num_users, rules)
+
+    def blocks() -> Iterator[Block]:
+        for block in make_blocks(seed, num_users, rules):
+            yield block
+            if progress is not None:
+                progress(len(block.users))
+
+    return meta["counts"], write_tables(output, file_format, meta, blocks(), replace)

@@ -1,0 +1,236 @@
+"""Reads finance files in batches of columns: JSON whole, the other formats piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import orjson
+
+from payworld.errors import StorageError
+from payworld.storage.database.records import BATCH_ROWS, COLUMNS, Batch, shown, unknown
+from payworld.storage.database.tables import read_csv, read_parquet
+from payworld.storage.files import naming
+from payworld.storage.finance_files import TABLES
+
+__all__ = ["Item", "Source", "open_source"]
+
+_LINES_BYTES = 4 << 20
+_BOM = b"\xef\xbb\xbf"
+
+Item: TypeAlias = "Batch | dict[str, Any]"
+"""A batch of records, or the file's meta object."""
+
+
+class Source:
+    """A finance file or folder that can be read several times; lives for a load."""
+
+    def __init__(self, path: Path, read: Callable[[], Iterator[Item]]) -> None:
+        self.path = path
+        self.name = str(path)
+        self._read = read
+
+    def items(self) -> Iterator[Item]:
+        """Yield the meta object, if any, and every batch."""
+        with naming(self.path, "read"):
+            yield from self._read()
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield every batch."""
+        return (item for item in self.items() if isinstance(item, Batch))
+
+
+def open_source(path: Path) -> Source:
+    """Return the source of a file or folder; its format follows from its name."""
+    with naming(path, "read"):
+        path.stat()
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return _open_folder(path)
+    if suffix in (".csv", ".parquet") and path.stem in TABLES:
+        return _folder_source(path.parent, suffix)
+    if suffix in (".jsonl", ".ndjson"):
+        return Source(path, lambda: _read_lines(path))
+    if suffix in (".csv", ".parquet"):
+        raise StorageError(
+            f"{str(path)!r}: expected a folder with {', '.join(TABLES)}{suffix}, or one of those "
+            "files"
+        )
+    if _looks_like_lines(path):
+        return Source(path, lambda: _read_lines(path))
+    return Source(path, lambda: _read_document(path))
+
+
+def _looks_like_lines(path: Path) -> bool:
+    with naming(path, "read"), path.open("rb") as file:
+        return file.readline(200).removeprefix(_BOM).startswith(b'{"table":')
+
+
+def _open_folder(path: Path) -> Source:
+    found = [kind for kind in (".csv", ".parquet") if (path / f"users{kind}").exists()]
+    if len(found) != 1:
+        what = "both CSV and Parquet tables" if found else "no users.csv or users.parquet"
+        raise StorageError(f"{str(path)!r} holds {what}; name one of the files to load")
+    return _folder_source(path, found[0])
+
+
+def _folder_source(path: Path, suffix: str) -> Source:
+    read_table = read_csv if suffix == ".csv" else read_parquet
+
+    def read() -> Iterator[Item]:
+        meta = path / "meta.json"
+        if meta.exists():
+            yield _as_meta(_parse(meta.read_bytes(), str(meta)), str(meta))
+        for table in TABLES:
+            yield from read_table(path / f"{table}{suffix}", table)
+
+    return Source(path, read)
+
+
+def _parse(data: bytes, source: str, first_line: int = 1) -> Any:
+    """Return parsed JSON; StorageError tells an encoding that is not UTF-8 from bad JSON."""
+    data = data.removeprefix(_BOM)
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        problem = error
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:1000]:
+        raise StorageError(f"{source}: looks like UTF-16 or UTF-32; save it as UTF-8") from problem
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise StorageError(
+            f"{source}: byte {error.start:,} is not UTF-8; save the file as UTF-8"
+        ) from problem
+    if not data.strip():
+        raise StorageError(f"{source}: is empty; expected users, accounts and transactions")
+    raise StorageError(
+        f"{source}: line {problem.lineno + first_line - 1:,}, column {problem.colno}: not JSON: "
+        f"{problem.msg}"
+    ) from problem
+
+
+def _as_meta(meta: Any, source: str) -> dict[str, Any]:
+    if not isinstance(meta, dict):
+        raise StorageError(f"{source}: meta = {shown(meta)}: expected an object")
+    return meta
+
+
+def _read_document(path: Path) -> Iterator[Item]:
+    document = _parse(path.read_bytes(), str(path))
+    if not isinstance(document, dict):
+        raise StorageError(
+            f"{path}: is a {type(document).__name__}; expected an object with {', '.join(TABLES)}"
+        )
+    for key in document:
+        if key not in (*TABLES, "meta"):
+            raise StorageError(f"{path}: {unknown(key, (*TABLES, 'meta'))}")
+    if "meta" in document:
+        yield _as_meta(document.pop("meta"), str(path))
+    for table in TABLES:
+        if table not in document:
+            raise StorageError(f"{path}: {table}: missing; expected a list of records")
+        rows = document.pop(table)
+        if not isinstance(rows, list):
+            raise StorageError(f"{path}: {table} = {shown(rows)}: expected a list of records")
+        for first in range(0, len(rows), BATCH_ROWS):
+            part = rows[first : first + BATCH_ROWS]
+            numbers = range(first, first + len(part))
+            yield _from_rows(part, table, numbers, f"{table}[{{}}]", str(path))
+
+
+def _read_lines(path: Path) -> Iterator[Item]:
+    number = 1
+    with path.open("rb") as file:
+        while lines := file.read(_LINES_BYTES) + file.readline():
+            if number == 1:
+                lines = lines.removeprefix(_BOM)
+            lines = lines.removesuffix(b"\n")
+            yield from _from_lines(lines, number, path)
+            number += lines.count(b"\n") + 1
+    if number == 1:
+        raise StorageError(f"{path}: is empty; expected users, accounts and transactions")
+
+
+def _from_lines(lines: bytes, first: int, path: Path) -> Iterator[Item]:
+    """Yield the items of some lines: each run of lines of one table is a batch."""
+    rows = _parse_lines(lines, str(path), first)
+    number = first
+    for table, run in groupby(rows, _table_of):
+        part = list(run)
+        numbers = range(number, number + len(part))
+        number += len(part)
+        if table in TABLES:
+            label = "line {} (" + table + ")"
+            yield _from_rows(part, table, numbers, label, str(path), ("table",))
+        elif table == "meta":
+            yield from part
+        elif table is not None or any(row is not None for row in part):
+            raise StorageError(
+                f"{path}: line {numbers[0]:,}: table = {shown(table)}: expected one of meta, "
+                f"{', '.join(TABLES)}"
+            )
+
+
+def _table_of(row: Any) -> Any:
+    return row.get("table") if type(row) is dict else None
+
+
+def _parse_lines(lines: bytes, source: str, first: int) -> list[Any]:
+    """Return the parsed lines, None for blank ones; the fast way is one parse for all."""
+    try:
+        # JSON has no line break inside a text, so these are the ends of the lines.
+        rows: list[Any] = orjson.loads(b"[" + lines.replace(b"\n", b",") + b"]")
+    except orjson.JSONDecodeError:
+        rows = []
+    if len(rows) == lines.count(b"\n") + 1:
+        return rows
+    return [
+        _parse(line, source, number) if line.strip() else None
+        for number, line in enumerate(lines.split(b"\n"), first)
+    ]
+
+
+def _from_rows(
+    rows: list[dict[str, Any]],
+    table: str,
+    numbers: Sequence[int],
+    label: str,
+    source: str,
+    extra: tuple[str, ...] = (),
+) -> Batch:
+    """Return JSON records as a batch; StorageError names a missing or unknown key."""
+    names = [column.name for column in COLUMNS[table]]
+    optional = {column.name for column in COLUMNS[table] if column.optional}
+    batch = Batch(table, {}, numbers, label)
+    keys = {*names, *extra}
+    # As many keys as wanted, and below each of them found: these and no others.
+    if optional or set(map(type, rows)) != {dict} or set(map(len, rows)) != {len(keys)}:
+        _check_keys(rows, batch, keys, source)
+    for name in names:
+        if name in optional:
+            batch.columns[name] = [row.get(name) for row in rows]
+        else:
+            try:
+                batch.columns[name] = list(map(itemgetter(name), rows))
+            except KeyError:
+                _check_keys(rows, batch, keys, source)
+                raise
+    return batch
+
+
+def _check_keys(rows: list[dict[str, Any]], batch: Batch, keys: set[str], source: str) -> None:
+    for at, row in enumerate(rows):
+        if type(row) is not dict:
+            raise StorageError(f"{source}: {batch.place(at)} = {shown(row)}: expected an object")
+        for key in row.keys() - keys:
+            raise StorageError(f"{source}: {batch.place(at)}.{unknown(key, keys)}")
+        for column in COLUMNS[batch.table]:
+            if column.name not in row and not column.optional:
+                raise StorageError(
+                    f"{source}: {batch.place(at)}.{column.name}: missing; expected "
+                    f"{column.expected}"
+                )

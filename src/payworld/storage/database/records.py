@@ -1,0 +1,262 @@
+"""What a record of each table must look like, column by column.
+
+A check takes a whole column, so that a million values cost a few calls; a column that fails
+is searched for its first bad value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from payworld.errors import StorageError
+
+__all__ = [
+    "BATCH_ROWS",
+    "COLUMNS",
+    "CREDIT_FIELDS",
+    "Batch",
+    "Column",
+    "check_batch",
+    "shown",
+    "unknown",
+]
+
+BATCH_ROWS = 10_000
+
+CATEGORIES = frozenset(
+    {
+        "FOOD_AND_DRINK",
+        "GENERAL_MERCHANDISE",
+        "TRANSPORTATION",
+        "ENTERTAINMENT",
+        "UTILITIES",
+        "HEALTHCARE",
+        "INCOME",
+    }
+)
+SUBTYPE_TYPES = {"checking": "depository", "savings": "depository", "credit_card": "credit"}
+CREDIT_FIELDS = ("limit", "apr", "min_payment", "is_overdue")
+# Ten billion dollars: larger figures are broken ones, and sums stay inside 64 bits.
+MAX_CENTS = 10**12
+
+# 1: a hexadecimal digit, 2: a dash.
+_UUID_KINDS = np.zeros(256, np.uint8)
+_UUID_KINDS[list(b"0123456789abcdef")] = 1
+_UUID_KINDS[ord("-")] = 2
+_UUID_PATTERN = np.array([int(mark) for mark in "111111112111121111211112111111111111"], np.uint8)
+_MASK = re.compile(r"[0-9]{4}", re.ASCII)
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+
+Values = Sequence[Any]
+
+
+class Batch(NamedTuple):
+    """Records of one table side by side, as columns in the order of COLUMNS."""
+
+    table: str
+    columns: dict[str, list[Any]]
+    numbers: Sequence[int]
+    """Where each record is: its number in its list, or its line."""
+    label: str
+    """How a place is shown: a format with the number."""
+
+    def place(self, row: int) -> str:
+        """Return the name of a record, as messages give it."""
+        return self.label.format(self.numbers[row])
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, what it holds in words, and the check of a list of values."""
+
+    name: str
+    expected: str
+    holds: Callable[[Values], bool]
+    optional: bool = False
+
+
+def _only(values: Values, *kinds: type) -> bool:
+    return set(map(type, values)) <= set(kinds)
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[Values], bool]:
+    return lambda values: _only(values, str) and all(map(pattern.fullmatch, values))
+
+
+def _is_text(longest: int) -> Callable[[Values], bool]:
+    def holds(values: Values) -> bool:
+        return (
+            _only(values, str)
+            and min(map(len, values), default=1) > 0
+            and max(map(len, values), default=0) <= longest
+            and not _CONTROL.search("".join(values))
+        )
+
+    return holds
+
+
+def _is_whole(low: int, high: int) -> Callable[[Values], bool]:
+    return lambda values: (
+        _only(values, int) and low <= min(values, default=low) and max(values, default=high) <= high
+    )
+
+
+def _is_number(low: float, high: float) -> Callable[[Values], bool]:
+    return lambda values: (
+        _only(values, int, float)
+        and all(map(math.isfinite, values))
+        and low <= min(values, default=low)
+        and max(values, default=high) <= high
+    )
+
+
+def _is_time(values: Values) -> bool:
+    if not _only(values, str):
+        return False
+    try:
+        for _ in map(datetime.fromisoformat, values):
+            pass
+    except ValueError:
+        return False
+    return True
+
+
+def _is_flag(values: Values) -> bool:
+    return _only(values, bool)
+
+
+def _is_one_of(allowed: frozenset[str]) -> Callable[[Values], bool]:
+    return lambda values: _only(values, str) and set(values) <= allowed
+
+
+def _is_email(values: Values) -> bool:
+    return _is_text(254)(values) and all(map(_EMAIL.fullmatch, values))
+
+
+def _is_uuid(values: Values) -> bool:
+    if not _only(values, str) or not set(map(len, values)) <= {36}:
+        return False
+    try:
+        letters = np.frombuffer("".join(values).encode("ascii"), np.uint8).reshape(-1, 36)
+    except UnicodeEncodeError:
+        return False
+    return bool((_UUID_KINDS[letters] == _UUID_PATTERN).all())
+
+
+def _id(name: str) -> Column:
+    return Column(name, "a UUID in lower case with dashes", _is_uuid)
+
+
+def _text(name: str) -> Column:
+    return Column(name, "a text of 1 to 200 characters without control characters", _is_text(200))
+
+
+def _cents(name: str, low: int = -MAX_CENTS, optional: bool = False) -> Column:
+    expected = f"a whole number of cents from {low:,} to {MAX_CENTS:,}"
+    return Column(name, expected, _is_whole(low, MAX_CENTS), optional)
+
+
+def _time(name: str) -> Column:
+    return Column(name, "an ISO 8601 date and time such as 2025-11-02T18:30:00", _is_time)
+
+
+def _choice(name: str, allowed: frozenset[str]) -> Column:
+    return Column(name, "one of " + ", ".join(sorted(allowed)), _is_one_of(allowed))
+
+
+def _flag(name: str, optional: bool = False) -> Column:
+    return Column(name, "true or false", _is_flag, optional)
+
+
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "users": (
+        _id("id"),
+        _text("name"),
+        Column("email", "an email address", _is_email),
+        _flag("consent"),
+        _time("created_at"),
+    ),
+    "accounts": (
+        _id("id"),
+        _id("user_id"),
+        _choice("type", frozenset(SUBTYPE_TYPES.values())),
+        _choice("subtype", frozenset(SUBTYPE_TYPES)),
+        _text("name"),
+        Column("mask", "four digits, as a text", _matches(_MASK)),
+        _cents("balance"),
+        _choice("currency", frozenset({"USD"})),
+        _cents("limit", 0, optional=True),
+        Column("apr", "a number from 0 to 100", _is_number(0, 100), optional=True),
+        _cents("min_payment", 0, optional=True),
+        _flag("is_overdue", optional=True),
+    ),
+    "transactions": (
+        _id("id"),
+        _id("account_id"),
+        _time("date"),
+        _cents("amount"),
+        _choice("category", CATEGORIES),
+        _text("merchant_name"),
+        _flag("pending"),
+    ),
+}
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def unknown(key: str, known: Iterable[str]) -> str:
+    """Return what to say about a key that is not known, with the nearest one that is."""
+    known = sorted(known)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+    return f"{shown(key)}: unknown key; {hint}"
+
+
+def check_batch(batch: Batch, source: str) -> None:
+    """Raise StorageError for the first value that is not as expected, by record and field."""
+    for column in COLUMNS[batch.table]:
+        values = batch.columns[column.name]
+        given = [value for value in values if value is not None] if column.optional else values
+        if column.holds(given):
+            continue
+        for row, value in enumerate(values):
+            if (value is not None or not column.optional) and not column.holds([value]):
+                raise StorageError(
+                    f"{source}: {batch.place(row)}.{column.name} = {shown(value)}: expected "
+                    f"{column.expected}"
+                )
+    if batch.table == "accounts":
+        _check_kinds(batch, source)
+
+
+def _check_kinds(batch: Batch, source: str) -> None:
+    """Check that type, subtype and the credit fields of each account go together."""
+    columns = batch.columns
+    for row, subtype in enumerate(columns["subtype"]):
+        kind = SUBTYPE_TYPES[subtype]
+        if columns["type"][row] != kind:
+            raise StorageError(
+                f"{source}: {batch.place(row)}.type = {columns['type'][row]!r}: expected "
+                f"{kind!r} for the subtype {subtype!r}"
+            )
+        for field in CREDIT_FIELDS:
+            value = columns[field][row]
+            if (value is not None) != (kind == "credit"):
+                wanted = "a value, as for every credit card" if kind == "credit" else "none"
+                raise StorageError(
+                    f"{source}: {batch.place(row)}.{field} = {shown(value)}: expected {wanted} "
+                    f"for the subtype {subtype!r}"
+                )

@@ -1,0 +1,371 @@
+"""Loads into real SQLite: everything or nothing, and the counts of the file."""
+
+import asyncio
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, func, select, text
+from sqlalchemy.engine import Engine
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import selectinload
+
+from payworld.datasets.personal_finance import generate_dataset, write_dataset
+from payworld.errors import ConflictError, MissingExtraError, StorageError, UsageError
+from payworld.storage.database import engine as engine_module
+from payworld.storage.database.load import load_data_from_json, load_file
+from payworld.storage.database.models import Account, Transaction, User
+
+AS_OF = "2025-11-03"
+TABLES = ("users", "accounts", "transactions")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "db" / "payworld.db"
+
+
+def url(database: Path) -> str:
+    return f"sqlite+aiosqlite:///{database}"
+
+
+def make(path: Path, num_users: int = 30, seed: int = 1, file_format: str = "json") -> Path:
+    write_dataset(path, num_users, as_of=AS_OF, seed=seed, file_format=file_format)
+    return path
+
+
+def rows(database: Path, table: str) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(database)
+    try:
+        return connection.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()  # noqa: S608
+    finally:
+        connection.close()
+
+
+def everything(database: Path) -> dict[str, list[tuple[Any, ...]]]:
+    return {table: rows(database, table) for table in TABLES}
+
+
+@pytest.mark.parametrize("file_format", ["json", "jsonl", "csv", "parquet"])
+def test_every_format_loads_the_same_rows(tmp_path: Path, database: Path, file_format: str) -> None:
+    path = make(tmp_path / f"out.{file_format}", file_format=file_format)
+    data = generate_dataset(30, as_of=AS_OF, seed=1)
+    counts = load_file(path, url(database))
+    assert counts == data["meta"]["counts"] == {t: len(rows(database, t)) for t in TABLES}
+    stored = {row[0]: row for row in rows(database, "transactions")}
+    for row in data["transactions"]:
+        date = row["date"].replace("T", " ") + ".000000"
+        assert stored[row["id"]] == (
+            *(row["id"], row["account_id"], date, row["amount"]),
+            *(row["category"], row["merchant_name"], row["pending"]),
+        )
+    accounts = {row[0]: row for row in rows(database, "accounts")}
+    credit = ("limit", "apr", "min_payment", "is_overdue")
+    for row in data["accounts"]:
+        assert accounts[row["id"]][8:] == tuple(row.get(name) for name in credit)
+        assert accounts[row["id"]][1:8] == tuple(list(row.values())[1:8])
+
+
+def test_keys_and_indexes_are_there(tmp_path: Path, database: Path) -> None:
+    load_file(make(tmp_path / "users.json"), url(database))
+    connection = sqlite3.connect(database)
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    assert names >= {"ix_accounts_user_id", "ix_transactions_account_id", "ix_transactions_date"}
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    (schema,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'users'").fetchone()
+    assert "UNIQUE (email)" in schema
+    connection.close()
+
+
+def test_loading_twice_with_fail_says_so_and_changes_nothing(
+    tmp_path: Path, database: Path
+) -> None:
+    path = make(tmp_path / "users.json")
+    load_file(path, url(database))
+    before = everything(database)
+    with pytest.raises(ConflictError, match=r"already holds 30 users.*--if-exists"):
+        load_file(make(tmp_path / "others.json", seed=2), url(database))
+    assert everything(database) == before
+
+
+def test_replace_swaps_everything(tmp_path: Path, database: Path) -> None:
+    load_file(make(tmp_path / "users.json"), url(database))
+    counts = load_file(make(tmp_path / "others.json", 20, seed=2), url(database), "replace")
+    assert counts["users"] == 20
+    assert {t: len(rows(database, t)) for t in TABLES} == counts
+    ids = {user["id"] for user in generate_dataset(20, as_of=AS_OF, seed=2)["users"]}
+    assert {row[0] for row in rows(database, "users")} == ids
+
+
+def test_append_adds_to_what_is_there(tmp_path: Path, database: Path) -> None:
+    first = load_file(make(tmp_path / "users.json"), url(database))
+    second = load_file(make(tmp_path / "others.json", 20, seed=2), url(database), "append")
+    assert {t: len(rows(database, t)) for t in TABLES} == {t: first[t] + second[t] for t in TABLES}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_append_refuses_ids_that_are_there(tmp_path: Path, database: Path, table: str) -> None:
+    old = json.loads(make(tmp_path / "users.json").read_text())
+    load_file(tmp_path / "users.json", url(database))
+    new = json.loads(make(tmp_path / "others.json", 20, seed=2).read_text())
+    new[table][3] = rewire(new, table, new[table][3], old[table][5]["id"])
+    (tmp_path / "new.json").write_text(json.dumps(new))
+    before = everything(database)
+    with pytest.raises(ConflictError, match=rf"{table}\[3\]\.id.*has it already"):
+        load_file(tmp_path / "new.json", url(database), "append")
+    assert everything(database) == before
+
+
+def rewire(data: dict[str, Any], table: str, row: dict[str, Any], new: str) -> dict[str, Any]:
+    """Return a record under another id, with its children moved along."""
+    child, field = {
+        "users": ("accounts", "user_id"),
+        "accounts": ("transactions", "account_id"),
+        "transactions": ("transactions", ""),
+    }[table]
+    for other in data[child]:
+        if field and other[field] == row["id"]:
+            other[field] = new
+    return row | {"id": new}
+
+
+def test_append_refuses_emails_that_are_there(tmp_path: Path, database: Path) -> None:
+    old = json.loads(make(tmp_path / "users.json").read_text())
+    load_file(tmp_path / "users.json", url(database))
+    new = json.loads(make(tmp_path / "others.json", 20, seed=2).read_text())
+    new["users"][4]["email"] = old["users"][5]["email"]
+    (tmp_path / "new.json").write_text(json.dumps(new))
+    before = everything(database)
+    with pytest.raises(ConflictError, match=r"users\[4\]\.email.*has it already"):
+        load_file(tmp_path / "new.json", url(database), "append")
+    assert everything(database) == before
+
+
+@pytest.fixture
+def small_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let SQLite run out of space in the middle of the transactions."""
+    prepare = engine_module._prepare_sqlite
+
+    def limited(connection: Any, record: object) -> None:
+        prepare(connection, record)
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA max_page_count = 125")
+        cursor.close()
+
+    monkeypatch.setattr(engine_module, "_prepare_sqlite", limited)
+
+
+@pytest.mark.usefixtures("small_disk")
+@pytest.mark.parametrize("if_exists", ["replace", "append"])
+def test_a_failure_in_the_middle_changes_nothing(
+    tmp_path: Path, database: Path, if_exists: str
+) -> None:
+    load_file(make(tmp_path / "users.json", 10), url(database))
+    before = everything(database)
+    with pytest.raises(StorageError, match=r"full; nothing was changed"):
+        load_file(make(tmp_path / "others.json", 100, seed=2), url(database), if_exists)
+    assert everything(database) == before
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_a_failure_in_the_middle_leaves_not_even_tables(tmp_path: Path, database: Path) -> None:
+    with pytest.raises(StorageError, match=r"full; nothing was changed"):
+        load_file(make(tmp_path / "users.json", 100), url(database))
+    connection = sqlite3.connect(database)
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    connection.close()
+
+
+@pytest.mark.slow
+def test_a_load_that_is_killed_leaves_the_database_as_it_was(
+    tmp_path: Path, database: Path
+) -> None:
+    load_file(make(tmp_path / "users.json"), url(database))
+    before = everything(database)
+    size = database.stat().st_size
+    path = make(tmp_path / "many.jsonl", 2_000, seed=2, file_format="jsonl")
+    # More rows than the cache holds, so that half a load is in the file when it ends.
+    script = (
+        "import sys; from pathlib import Path;"
+        "from payworld.storage.database import engine, load;"
+        "prepare = engine._prepare_sqlite\n"
+        "def small(connection, record):\n"
+        "    prepare(connection, record)\n"
+        "    cursor = connection.cursor()\n"
+        "    cursor.execute('PRAGMA cache_size = 20')\n"
+        "    cursor.close()\n"
+        "engine._prepare_sqlite = small\n"
+        "load.load_file(Path(sys.argv[1]), sys.argv[2], 'replace')\n"
+    )
+    command = [sys.executable, "-c", script, str(path), url(database)]
+    with subprocess.Popen(command) as process:
+        while process.poll() is None and database.stat().st_size < 4 * size:
+            time.sleep(0.005)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert everything(database) == before
+
+
+def test_a_locked_database_is_told(
+    tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_BUSY_SECONDS", 0)
+    database.parent.mkdir()
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StorageError, match="locked"):
+        load_file(make(tmp_path / "users.json"), url(database))
+    other.close()
+
+
+def test_tables_of_another_application_are_left_alone(tmp_path: Path, database: Path) -> None:
+    database.parent.mkdir()
+    connection = sqlite3.connect(database)
+    connection.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, login TEXT)")
+    connection.execute("INSERT INTO users VALUES (1, 'ann')")
+    connection.commit()
+    with pytest.raises(ConflictError, match="another kind"):
+        load_file(make(tmp_path / "users.json"), url(database), "replace")
+    assert connection.execute("SELECT * FROM users").fetchall() == [(1, "ann")]
+    connection.close()
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path, database: Path) -> None:
+    database.parent.mkdir()
+    database.write_text("hello, I am no database at all, but a text of some length")
+    with pytest.raises(StorageError, match="not a database"):
+        load_file(make(tmp_path / "users.json"), url(database))
+    assert database.read_text().startswith("hello")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "data/payworld.db",
+        "mysql://ann:secret@localhost/finance",
+        "postgresql+psycopg2://ann:secret@localhost/finance",
+        "postgresql://ann:secret@localhost",
+        "postgresql://ann:sec/ret@localhost:port/finance",
+        "redis://:secret@localhost",
+    ],
+)
+def test_a_wrong_url_is_a_usage_error_without_its_password(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(UsageError, match="--database-url") as caught:
+        load_file(make(tmp_path / "users.json", 3), wrong)
+    assert "secret" not in str(caught.value)
+    assert "sec/ret" not in str(caught.value)
+
+
+def test_an_unknown_mode_is_a_usage_error(tmp_path: Path, database: Path) -> None:
+    with pytest.raises(UsageError, match="fail, replace, append"):
+        load_file(tmp_path / "users.json", url(database), "overwrite")
+
+
+def test_a_missing_driver_names_the_extra(
+    tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "aiosqlite", None)
+    with pytest.raises(MissingExtraError, match=r"aiosqlite.*payworld\[db\]"):
+        load_file(make(tmp_path / "users.json", 3), url(database))
+
+
+def with_session(database: Path, work: Any) -> Any:
+    async def run() -> Any:
+        engine = create_async_engine(url(database))
+        try:
+            async with AsyncSession(engine) as session:
+                return await work(session)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run())
+
+
+def test_a_session_loads_and_the_models_read_it_back(tmp_path: Path) -> None:
+    path = make(tmp_path / "users.json")
+    data = json.loads(path.read_text())
+
+    async def work(session: AsyncSession) -> tuple[Any, ...]:
+        counts = await load_data_from_json(session, path)
+        query = select(User).where(User.id == data["users"][7]["id"])
+        options = selectinload(User.accounts).selectinload(Account.transactions)
+        user = (await session.execute(query.options(options))).scalar_one()
+        total = (await session.execute(select(func.sum(Transaction.amount)))).scalar_one()
+        return counts, user, total
+
+    counts, user, total = with_session(tmp_path / "payworld.db", work)
+    assert counts == data["meta"]["counts"]
+    assert user.created_at.isoformat() == data["users"][7]["created_at"]
+    accounts = [row for row in data["accounts"] if row["user_id"] == user.id]
+    assert {account.id for account in user.accounts} == {row["id"] for row in accounts}
+    first = user.accounts[0]
+    of_first = [row for row in data["transactions"] if row["account_id"] == first.id]
+    assert {(t.id, t.date.isoformat(), t.amount, t.pending) for t in first.transactions} == {
+        (row["id"], row["date"], row["amount"], row["pending"]) for row in of_first
+    }
+    assert total == sum(row["amount"] for row in data["transactions"])
+
+
+def test_a_session_that_fails_is_rolled_back(tmp_path: Path) -> None:
+    path = make(tmp_path / "users.json", 100)
+
+    async def work(session: AsyncSession) -> None:
+        await session.execute(text("PRAGMA max_page_count = 125"))
+        await session.commit()
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            await load_data_from_json(session, str(path))
+
+    with_session(tmp_path / "payworld.db", work)
+    connection = sqlite3.connect(tmp_path / "payworld.db")
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    connection.close()
+
+
+def test_inside_the_callers_transaction_the_commit_is_the_callers(tmp_path: Path) -> None:
+    path = make(tmp_path / "users.json")
+
+    async def work(session: AsyncSession) -> None:
+        async with session.begin():
+            await load_data_from_json(session, path)
+            await session.rollback()
+
+    with_session(tmp_path / "payworld.db", work)
+    connection = sqlite3.connect(tmp_path / "payworld.db")
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    connection.close()
+
+
+def test_foreign_keys_hold_after_the_load(tmp_path: Path, database: Path) -> None:
+    load_file(make(tmp_path / "users.json"), url(database))
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("UPDATE accounts SET user_id = 'nobody' WHERE rowid = 1")
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        connection.commit()
+    connection.close()
+
+
+def test_nothing_is_written_before_the_whole_file_is_valid(tmp_path: Path, database: Path) -> None:
+    statements: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement)
+
+    data = json.loads(make(tmp_path / "users.json").read_text())
+    data["transactions"][-1]["amount"] = "12"
+    (tmp_path / "users.json").write_text(json.dumps(data))
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        with pytest.raises(StorageError, match=r"transactions\[[0-9]+\]\.amount = '12'"):
+            load_file(tmp_path / "users.json", url(database))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert statements == []
+    assert not database.exists()

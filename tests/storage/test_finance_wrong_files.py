@@ -1,0 +1,331 @@
+"""Files that cannot be loaded: the message names the record and the field; nothing is written."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from payworld.datasets.personal_finance import generate_dataset, write_dataset
+from payworld.errors import StorageError
+from payworld.storage.database.load import load_file
+from payworld.storage.database.readers import open_source
+from payworld.storage.database.validate import validate_source
+
+AS_OF = "2025-11-03"
+DATA = generate_dataset(6, as_of=AS_OF, seed=1)
+CARD = next(at for at, row in enumerate(DATA["accounts"]) if row["type"] == "credit")
+BANK = next(at for at, row in enumerate(DATA["accounts"]) if row["type"] == "depository")
+
+
+def copy() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(json.dumps(DATA))
+    return data
+
+
+def check(path: Path) -> dict[str, int]:
+    return validate_source(open_source(path), lambda _batch: None)
+
+
+def refused(path: Path, database: Path) -> str:
+    with pytest.raises(StorageError) as caught:
+        load_file(path, f"sqlite+aiosqlite:///{database}")
+    assert not database.exists()
+    return str(caught.value)
+
+
+WRONG_VALUES = [
+    ("users", 2, "id", 7),
+    ("users", 2, "id", "7"),
+    ("users", 2, "id", DATA["users"][2]["id"].upper()),
+    ("users", 2, "name", ""),
+    ("users", 2, "name", "x" * 201),
+    ("users", 2, "name", "Ann\x00Lee"),
+    ("users", 2, "name", None),
+    ("users", 2, "email", "ann"),
+    ("users", 2, "email", ["a@b.example"]),
+    ("users", 2, "consent", 0),
+    ("users", 2, "consent", "false"),
+    ("users", 2, "created_at", "yesterday"),
+    ("users", 2, "created_at", 1730000000),
+    ("users", 2, "created_at", "2025-02-30T10:00:00"),
+    ("accounts", 1, "user_id", {}),
+    ("accounts", 1, "type", "loan"),
+    ("accounts", 1, "subtype", "piggy_bank"),
+    ("accounts", 1, "mask", "123"),
+    ("accounts", 1, "mask", 1234),
+    ("accounts", 1, "balance", 12.5),
+    ("accounts", 1, "balance", True),
+    ("accounts", 1, "currency", "EUR"),
+    ("accounts", CARD, "limit", None),
+    ("accounts", CARD, "limit", -1),
+    ("accounts", CARD, "apr", "12.99"),
+    ("accounts", CARD, "apr", 100.5),
+    ("accounts", CARD, "is_overdue", 1),
+    ("accounts", BANK, "limit", 100_000),
+    ("transactions", 57, "account_id", None),
+    ("transactions", 57, "date", ""),
+    ("transactions", 57, "date", "2025-13-01T00:00:00"),
+    ("transactions", 57, "amount", "4550"),
+    ("transactions", 57, "amount", 45.5),
+    ("transactions", 57, "amount", None),
+    ("transactions", 57, "amount", 10**15),
+    ("transactions", 57, "amount", -(10**15)),
+    ("transactions", 57, "amount", 10**30),
+    ("transactions", 57, "amount", 2**63),
+    ("transactions", 57, "category", "food"),
+    ("transactions", 57, "category", []),
+    ("transactions", 57, "merchant_name", 5),
+    ("transactions", 57, "pending", "no"),
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "field", "value"), WRONG_VALUES, ids=lambda value: repr(value)[:30]
+)
+def test_a_wrong_value_is_named_with_its_record_and_field(
+    tmp_path: Path, table: str, row: int, field: str, value: Any
+) -> None:
+    data = copy()
+    data[table][row][field] = value
+    (tmp_path / "users.json").write_text(json.dumps(data))
+    message = refused(tmp_path / "users.json", tmp_path / "payworld.db")
+    assert f"{table}[{row}].{field}" in message
+    assert "expected" in message
+
+
+@pytest.mark.parametrize(
+    ("table", "field"),
+    [("users", "email"), ("accounts", "mask"), ("transactions", "amount")],
+)
+def test_a_missing_key_is_named(tmp_path: Path, table: str, field: str) -> None:
+    data = copy()
+    del data[table][4][field]
+    (tmp_path / "users.json").write_text(json.dumps(data))
+    message = refused(tmp_path / "users.json", tmp_path / "payworld.db")
+    assert f"{table}[4].{field}: missing" in message
+
+
+def test_an_unknown_key_is_named_with_the_nearest_one(tmp_path: Path) -> None:
+    data = copy()
+    data["transactions"][4]["amonut"] = data["transactions"][4].pop("amount")
+    (tmp_path / "users.json").write_text(json.dumps(data))
+    message = refused(tmp_path / "users.json", tmp_path / "payworld.db")
+    assert "transactions[4].'amonut': unknown key; did you mean 'amount'?" in message
+
+
+def edit(change: Callable[[dict[str, Any]], object]) -> bytes:
+    data = copy()
+    change(data)
+    return json.dumps(data).encode()
+
+
+WRONG_DOCUMENTS = [
+    (b"", "is empty"),
+    (b"  \n", "is empty"),
+    (b"[]", "is a list"),
+    (b"null", "expected an object"),
+    (b'{"users": []}', "accounts: missing"),
+    (b'{"users": [], "accounts": [], "transactions": []}', "holds no users"),
+    (edit(lambda d: d.update(users={})), "users = {}: expected a list"),
+    (edit(lambda d: d.update(user=[])), "did you mean 'users'"),
+    (edit(lambda d: d["users"].append(5)), "users[6] = 5: expected an object"),
+    (edit(lambda d: d.update(meta=5)), "meta = 5: expected an object"),
+    (edit(lambda d: d["transactions"].pop()), "the file is incomplete"),
+    (json.dumps(DATA).encode()[:-100], "not JSON"),
+    (json.dumps(DATA).encode().replace(b'"consent": false', b'"consent": NaN', 1), "not JSON"),
+    (json.dumps(DATA).encode().replace(b'"balance": ', b'"balance": 1e999', 1), "not JSON"),
+    (json.dumps(DATA).encode("utf-16"), "UTF-16"),
+    (json.dumps(DATA).encode("utf-16-be"), "UTF-16"),
+    (json.dumps(DATA).replace("example", "exämple").encode("latin-1"), "not UTF-8"),
+    (b"\x89PNG\r\n\x1a\n" + bytes(100), "UTF"),
+    (b"[" * 100_000, "not JSON"),
+]
+
+
+@pytest.mark.parametrize(("content", "named"), WRONG_DOCUMENTS, ids=lambda v: str(v)[:25])
+def test_a_wrong_document_is_told(tmp_path: Path, content: bytes, named: str) -> None:
+    (tmp_path / "users.json").write_bytes(content)
+    assert named in refused(tmp_path / "users.json", tmp_path / "payworld.db")
+
+
+def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "users.json").write_text(json.dumps(DATA), encoding="utf-8-sig")
+    assert check(tmp_path / "users.json") == DATA["meta"]["counts"]
+
+
+def test_a_file_without_meta_loads(tmp_path: Path) -> None:
+    data = copy()
+    del data["meta"]
+    (tmp_path / "users.json").write_text(json.dumps(data))
+    assert check(tmp_path / "users.json") == DATA["meta"]["counts"]
+
+
+def test_null_stands_for_an_absent_credit_field(tmp_path: Path) -> None:
+    data = copy()
+    data["accounts"][BANK]["limit"] = None
+    (tmp_path / "users.json").write_text(json.dumps(data))
+    assert check(tmp_path / "users.json") == DATA["meta"]["counts"]
+
+
+@pytest.mark.parametrize("table", ["users", "accounts", "transactions"])
+def test_a_repeated_id_is_named_with_both_records(tmp_path: Path, table: str) -> None:
+    data = copy()
+    data[table].append(data[table][3])
+    del data["meta"]
+    (tmp_path / "users.json").write_text(json.dumps(data))
+    message = refused(tmp_path / "users.json", tmp_path / "payworld.db")
+    assert f"{table}[{len(data[table]) - 1}].id" in message
+    assert f"{table}[3] has it too" in message
+
+
+def test_a_repeated_email_is_named(tmp_path: Path) -> None:
+    data = copy()
+    data["users"][5]["email"] = data["users"][1]["email"]
+    (tmp_path / "users.json").write_text(json.dumps(data))
+    message = refused(tmp_path / "users.json", tmp_path / "payworld.db")
+    assert "users[5].email" in message
+    assert "users[1] has it too" in message
+
+
+@pytest.mark.parametrize(
+    ("table", "field", "parent"),
+    [("accounts", "user_id", "users"), ("transactions", "account_id", "accounts")],
+)
+def test_a_missing_parent_is_named(tmp_path: Path, table: str, field: str, parent: str) -> None:
+    data = copy()
+    data[table][6][field] = "00000000-0000-4000-8000-000000000000"
+    (tmp_path / "users.json").write_text(json.dumps(data))
+    message = refused(tmp_path / "users.json", tmp_path / "payworld.db")
+    assert f"{table}[6].{field} = '00000000-0000-4000-8000-000000000000'" in message
+    assert f"one of the file's {parent}" in message
+
+
+def lines_of(tmp_path: Path) -> list[bytes]:
+    write_dataset(tmp_path / "users.jsonl", 6, as_of=AS_OF, seed=1, file_format="jsonl")
+    return (tmp_path / "users.jsonl").read_bytes().splitlines(keepends=True)
+
+
+def test_a_wrong_line_of_json_lines_is_named(tmp_path: Path) -> None:
+    lines = lines_of(tmp_path)
+    for change, named in (
+        (b'{"table":"loans"}\n', "line 30: table = 'loans'"),
+        (b"{not json}\n", "line 30, column 2: not JSON"),
+        (b"[1]\n", "line 30: table = None"),
+        (lines[29].replace(b'"amount":', b'"amount":"'), "line 30, column"),
+        (lines[29].replace(b'"pending":', b'"pended":'), "line 30 (transactions).'pended'"),
+        (lines[29].replace(b'"amount":', b'"amount":0.'), "line 30 (transactions).amount"),
+    ):
+        (tmp_path / "users.jsonl").write_bytes(b"".join([*lines[:29], change, *lines[30:]]))
+        assert named in refused(tmp_path / "users.jsonl", tmp_path / "payworld.db")
+
+
+def test_blank_lines_and_any_order_of_lines_load(tmp_path: Path) -> None:
+    lines = [*lines_of(tmp_path)[::-1], b"\n", b"  \n"]
+    (tmp_path / "users.jsonl").write_bytes(b"\n".join(lines))
+    counts = load_file(tmp_path / "users.jsonl", f"sqlite+aiosqlite:///{tmp_path / 'p.db'}")
+    assert counts == DATA["meta"]["counts"]
+
+
+def test_json_lines_cut_short_are_incomplete(tmp_path: Path) -> None:
+    lines = lines_of(tmp_path)
+    (tmp_path / "users.jsonl").write_bytes(b"".join(lines[:-5]))
+    assert "incomplete" in refused(tmp_path / "users.jsonl", tmp_path / "payworld.db")
+
+
+def folder(tmp_path: Path, file_format: str) -> Path:
+    write_dataset(tmp_path / "out", 6, as_of=AS_OF, seed=1, file_format=file_format)
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        (b"pending\n", b"pended\n", "column 'pended': unknown key; did you mean 'pending'?"),
+        (b",pending\n", b"\n", "column 'pending' is missing"),
+        (b"false\n", b"False\n", ".pending = 'False'"),
+        (b"false\n", b"false,1\n", "8 fields; expected 7"),
+        (b"FOOD_AND_DRINK,", b'"FOOD_AND_DRINK,', "not CSV"),
+        (b",FOOD_AND", b".5,FOOD_AND", ".amount = "),
+        (b",FOOD_AND", b"9999999999999999,FOOD_AND", ".amount = "),
+        (b"T", b"\xff", "not UTF-8"),
+    ],
+)
+def test_wrong_csv_is_named(tmp_path: Path, old: bytes, new: bytes, named: str) -> None:
+    path = folder(tmp_path, "csv") / "transactions.csv"
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+    assert named in refused(tmp_path / "out", tmp_path / "payworld.db")
+
+
+def test_parquet_of_other_types_is_named(tmp_path: Path) -> None:
+    path = folder(tmp_path, "parquet") / "transactions.parquet"
+    rows = pl.read_parquet(path)
+    rows.with_columns(pl.col("amount") / 100).write_parquet(path)
+    message = refused(tmp_path / "out", tmp_path / "payworld.db")
+    assert "row 0 (transactions).amount" in message
+
+
+def test_a_file_that_is_no_parquet_is_told(tmp_path: Path) -> None:
+    (folder(tmp_path, "parquet") / "accounts.parquet").write_text("hello")
+    message = refused(tmp_path / "out", tmp_path / "payworld.db")
+    assert "accounts.parquet: not readable as Parquet" in message
+
+
+def test_a_folder_without_a_table_is_told(tmp_path: Path) -> None:
+    (folder(tmp_path, "csv") / "accounts.csv").unlink()
+    assert "accounts.csv" in refused(tmp_path / "out", tmp_path / "payworld.db")
+    (tmp_path / "empty").mkdir()
+    assert "no users.csv" in refused(tmp_path / "empty", tmp_path / "payworld.db")
+
+
+def test_a_folder_of_both_kinds_asks_for_a_name(tmp_path: Path) -> None:
+    path = folder(tmp_path, "csv")
+    write_dataset(path, 6, as_of=AS_OF, seed=1, file_format="parquet")
+    assert "both" in refused(path, tmp_path / "payworld.db")
+    assert check(path / "users.parquet") == check(path / "users.csv")
+
+
+@given(data=st.binary(max_size=300))
+@settings(max_examples=150, deadline=None)
+def test_no_bytes_bring_a_traceback(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    for name in ("fuzz.json", "fuzz.jsonl"):
+        (folder / name).write_bytes(data)
+        with pytest.raises(StorageError):
+            check(folder / name)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@given(
+    where=st.sampled_from(
+        [(table, key) for table in ("users", "accounts", "transactions") for key in DATA[table][0]]
+    ),
+    value=JSON,
+)
+@settings(max_examples=200, deadline=None)
+def test_any_value_is_taken_or_named(
+    where: tuple[str, str], value: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    table, key = where
+    data = copy()
+    data[table][0][key] = value
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(data))
+    message = ""
+    try:
+        check(path)
+    except StorageError as error:
+        message = str(error)
+    assert message == "" or message.startswith(str(path))
