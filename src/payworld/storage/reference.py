@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from functools import lru_cache
-from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
 
+from payworld.storage.package_tables import read_package_table
 from payworld.world.arrays import frozen
 from payworld.world.reference import Bins, Places, Reference
 
 __all__ = ["load_reference"]
-
-
-def _columns(name: str) -> dict[str, list[str]]:
-    path = resources.files("payworld.storage") / "data" / name
-    header, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
-    return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
 
 
 def _millionths(degrees: list[str]) -> NDArray[np.int32]:
@@ -28,7 +21,8 @@ def _millionths(degrees: list[str]) -> NDArray[np.int32]:
 @lru_cache(maxsize=1)
 def load_reference() -> Reference:
     """Return the places and BINs of this version; read once a process."""
-    places, bins = _columns("us_places.csv"), _columns("card_bins.csv")
+    places = read_package_table("payworld.storage", "us_places.csv")
+    bins = read_package_table("payworld.storage", "card_bins.csv")
     return Reference(
         Places(
             zip_code=places["zip_code"],

@@ -1,0 +1,140 @@
+"""gen fraud: the options of the fraud stream. What is heavy waits in fraud_command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app", "main"]
+
+EPILOG = "Exit codes: 0 done, 1 configuration or failure, 2 usage or an AWS error."
+
+app = typer.Typer(
+    name="fraud",
+    help="A labelled stream of card payments, in Parquet: for fraud models and feature stores.",
+    epilog=EPILOG,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+_Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+_LogLevel = Annotated[
+    str, typer.Option("--log-level", help="debug, info, warning or error: what to say on stderr.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def run(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML file with the keys to change.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(help="Payments [1_000_000].")] = None,
+    out: Annotated[str | None, typer.Option(help="Output folder [outputs].")] = None,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds give equal files [42].")] = None,
+    fraud_rate: Annotated[
+        float | None, typer.Option(help="Share of fraud, 0 to 1; the count is exact [0.003].")
+    ] = None,
+    start_date: Annotated[
+        str | None, typer.Option(help="First day, YYYY-MM-DD [30 days before the run date].")
+    ] = None,
+    end_date: Annotated[
+        str | None, typer.Option(help="Last day, YYYY-MM-DD [the day before the run date].")
+    ] = None,
+    num_workers: Annotated[int | None, typer.Option(help="Processes [all cores].")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Rows that a worker makes in one go [250_000].")
+    ] = None,
+    chunk_size: Annotated[
+        int | None, typer.Option(help="Rows held in memory at once [100_000].")
+    ] = None,
+    realism: Annotated[
+        str | None, typer.Option(help="v1: catalogs in memory; v2: written to files first [v1].")
+    ] = None,
+    weekday_weights: Annotated[
+        str | None, typer.Option(help='JSON: {"0": 1, ...}, 0 = Monday to 6.')
+    ] = None,
+    time_components: Annotated[
+        str | None,
+        typer.Option(help='JSON: [{"mean_hour": 9, "std_hours": 2, "weight": 1}, ...].'),
+    ] = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="YAML schema that reorders, renames or drops columns.")
+    ] = None,
+    run_date: Annotated[
+        str | None, typer.Option(help="YYYY-MM-DD, a part of file names [today].")
+    ] = None,
+    s3: Annotated[bool | None, typer.Option("--s3/--no-s3", help="Upload to S3 [no].")] = None,
+    file_format: Annotated[str, typer.Option("--format", help="parquet or csv.")] = "parquet",
+    explain_labels: Annotated[
+        bool, typer.Option("--explain-labels", help="Write each fraud's origin to a side file.")
+    ] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the configuration as YAML.")
+    ] = False,
+    print_schema: Annotated[
+        bool, typer.Option("--print-schema", help="Print the schema in force as YAML.")
+    ] = False,
+    log_level: _LogLevel = "info",
+    debug: _Debug = False,
+) -> None:
+    """Write a labelled stream of card payments."""
+    if context.invoked_subcommand is not None:
+        return
+    from payworld.cli.tuning import tune_process
+
+    # Before NumPy and Arrow are loaded.
+    tune_process()
+    from payworld.cli.fraud_command import Arguments, run_fraud
+
+    run_fraud(
+        Arguments(
+            config=config,
+            options={
+                "--rows": ("total_rows", rows),
+                "--out": ("out_dir", out),
+                "--seed": ("seed", seed),
+                "--fraud-rate": ("fraud_rate", fraud_rate),
+                "--num-workers": ("num_workers", num_workers),
+                "--batch-size": ("batch_size", batch_size),
+                "--chunk-size": ("chunk_size", chunk_size),
+                "--realism": ("realism", realism),
+                "--s3": ("s3_upload", s3),
+                "--start-date": ("temporal.start_date", start_date),
+                "--end-date": ("temporal.end_date", end_date),
+            },
+            json_options={
+                "--weekday-weights": ("temporal.weekday_weights", weekday_weights),
+                "--time-components": ("temporal.time_components", time_components),
+            },
+            schema=schema,
+            run_date=run_date,
+            file_format=file_format,
+            explain_labels=explain_labels,
+            print_config=print_config,
+            print_schema=print_schema,
+            log_level=log_level,
+            debug=debug,
+        )
+    )
+
+
+@app.command()
+def upload(
+    file: Annotated[Path, typer.Argument(help="A payments or catalog file that a run kept.")],
+    log_level: _LogLevel = "info",
+    debug: _Debug = False,
+) -> None:
+    """Upload a file that an earlier run wrote, and print its s3:// address."""
+    from payworld.cli.fraud_command import upload_file
+
+    upload_file(file, log_level, debug)
+
+
+def main() -> None:
+    """Run `gen fraud` by itself: the entry of `python -m payworld.fraud`."""
+    app(prog_name="gen fraud")

@@ -1,0 +1,223 @@
+"""What gen fraud does: configuration, run, upload, and one clear message if it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+from payworld.cli.clock import today
+from payworld.cli.output import say
+from payworld.datasets.fraud_stream.config import FraudConfig, config_from_text, to_yaml
+from payworld.datasets.fraud_stream.schema import FraudSchema, own_schema, schema_from_text
+from payworld.errors import ConfigError, PayworldError
+from payworld.storage.files import read_bytes
+from payworld.timeline import parse_date
+
+__all__ = ["Arguments", "run_fraud", "upload_file"]
+
+_LEVELS = ("debug", "info", "warning", "error")
+_FORMATS = ("parquet", "csv")
+_AWS_FAILED = 2
+RAW_BUCKET = "RAW_BUCKET"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the command line said; `options` map an option to its key and value."""
+
+    config: Path | None
+    options: Mapping[str, tuple[str, Any]]
+    json_options: Mapping[str, tuple[str, str | None]]
+    schema: Path | None
+    run_date: str | None
+    file_format: str
+    explain_labels: bool
+    print_config: bool
+    print_schema: bool
+    log_level: str
+    debug: bool
+
+
+def _stop(_signal: int, _frame: object) -> NoReturn:
+    sys.exit(128 + signal.SIGTERM)
+
+
+@contextmanager
+def _guarded(debug: bool) -> Iterator[None]:
+    """Turn errors into one message and the exit codes of gen fraud: 1, or 2 for AWS."""
+    from payworld.storage.fraud_s3 import AwsError
+
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    except (typer.Exit, SystemExit):
+        raise
+    except PayworldError as error:
+        _fail(debug, str(error), _AWS_FAILED if isinstance(error, AwsError) else 1)
+    except KeyboardInterrupt:
+        _fail(debug, "interrupted; what was not whole was removed", 128 + signal.SIGINT)
+    except BrokenPipeError:
+        # The reader of our output has gone; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except MemoryError:
+        _fail(debug, "out of memory; fewer --num-workers need less", 1)
+    except Exception as error:  # noqa: BLE001  # the last resort: never a traceback
+        _fail(debug, f"unexpected {type(error).__name__}: {error}; --debug shows where", 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fail(debug: bool, message: str, code: int) -> NoReturn:
+    if debug:
+        traceback.print_exc()
+    say(f"error: {message}")
+    raise typer.Exit(code) from None
+
+
+def _choice(value: str, option: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ConfigError(f"{option} = {value!r}: expected one of {', '.join(known)}")
+    return value
+
+
+def _sayer(log_level: str) -> Callable[[str, str], None]:
+    """Return what says a message of a level, if the level is wanted."""
+    wanted = _LEVELS.index(_choice(log_level, "--log-level", _LEVELS))
+
+    def speak(level: str, message: str) -> None:
+        if _LEVELS.index(level) >= wanted:
+            say(message)
+
+    return speak
+
+
+def _overrides(arguments: Arguments) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the options given, nested as in the configuration, and the option of each key."""
+    given = {option: pair for option, pair in arguments.options.items() if pair[1] is not None}
+    for option, (key, text) in arguments.json_options.items():
+        if text is not None:
+            try:
+                given[option] = (key, json.loads(text))
+            except json.JSONDecodeError as error:
+                raise ConfigError(
+                    f"{option} = {text!r}: not JSON: {error}; see `gen fraud --help`"
+                ) from error
+    nested: dict[str, Any] = {}
+    for key, value in given.values():
+        section, _, name = key.rpartition(".")
+        (nested.setdefault(section, {}) if section else nested)[name] = value
+    return nested, {key: option for option, (key, _) in given.items()}
+
+
+def _read_text(path: Path, option: str) -> str:
+    try:
+        return read_bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{option} {str(path)!r}: not UTF-8 text: {error.reason}") from error
+
+
+def _read_config(arguments: Arguments) -> FraudConfig:
+    text, source = "", "configuration"
+    if arguments.config is not None:
+        text, source = _read_text(arguments.config, "--config"), str(arguments.config)
+    overrides, options = _overrides(arguments)
+    try:
+        return config_from_text(text, source, overrides)
+    except ConfigError as error:
+        message = str(error)
+        for key, option in options.items():
+            # A key that an option set is shown with the option.
+            for after in (" = ", "."):
+                message = message.replace(f"\n  {key}{after}", f"\n  {option}: {key}{after}")
+        raise ConfigError(message) from error
+
+
+def _read_schema(path: Path | None) -> FraudSchema:
+    if path is None:
+        return own_schema()
+    return schema_from_text(_read_text(path, "--schema"), str(path))
+
+
+def run_fraud(arguments: Arguments) -> None:
+    """Write the stream that the arguments ask for, or print its configuration or schema."""
+    with _guarded(arguments.debug):
+        speak = _sayer(arguments.log_level)
+        _choice(arguments.file_format, "--format", _FORMATS)
+        config, schema = _read_config(arguments), _read_schema(arguments.schema)
+        run_date = today()
+        if arguments.run_date is not None:
+            run_date = date.fromordinal(parse_date(arguments.run_date, "--run-date"))
+        if arguments.print_config:
+            typer.echo(to_yaml(config), nl=False)
+        if arguments.print_schema:
+            typer.echo(_schema_text(arguments.schema), nl=False)
+        if not (arguments.print_config or arguments.print_schema):
+            _write(config.dated(run_date), schema, run_date, arguments, speak)
+
+
+def _schema_text(path: Path | None) -> str:
+    from payworld.datasets.fraud_stream.schema import own_text
+
+    return own_text() if path is None else _read_text(path, "--schema")
+
+
+def _write(
+    config: FraudConfig,
+    schema: FraudSchema,
+    run_date: date,
+    arguments: Arguments,
+    speak: Callable[[str, str], None],
+) -> None:
+    from payworld.datasets.fraud_stream.run import FraudRun
+    from payworld.storage.fraud_s3 import require_boto3
+
+    if config.s3_upload:
+        # Before an hour's work, not after it.
+        require_boto3()
+    run = FraudRun(config, schema, run_date, arguments.file_format, arguments.explain_labels)
+    result = run.write(lambda message: speak("debug", message))
+    for path in result.catalogs:
+        speak("info", f"wrote {path}")
+    if result.labels is not None:
+        speak("info", f"wrote {result.labels}")
+    speak(
+        "info",
+        f"wrote {result.path}: {result.rows:,} rows, {result.frauds:,} fraud, "
+        f"{result.size / 1e6:.1f} MB",
+    )
+    if config.s3_upload:
+        _upload([*result.catalogs, result.path], speak)
+
+
+def _upload(paths: list[Path], speak: Callable[[str, str], None]) -> None:
+    from payworld.storage.fraud_s3 import AwsError, Uploader
+
+    with Uploader(os.environ.get(RAW_BUCKET)) as uploader:
+        for number, path in enumerate(paths):
+            speak("debug", f"uploading {path}")
+            try:
+                typer.echo(uploader.upload(path))
+            except AwsError as error:
+                left = ", ".join(str(other) for other in paths[number + 1 :])
+                raise AwsError(f"{error}{left and f'; after it, the same for {left}'}") from error
+
+
+def upload_file(path: Path, log_level: str, debug: bool) -> None:
+    """Upload one file of an earlier run and print its s3:// address."""
+    with _guarded(debug):
+        from payworld.storage.fraud_s3 import require_boto3
+
+        require_boto3()
+        _upload([path], _sayer(log_level))

@@ -1,0 +1,192 @@
+"""Uploads to S3: whole or not at all, with retries and checksums.
+
+boto3 is imported where it is needed: the extra [s3].
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from payworld.errors import ConfigError, MissingExtraError, PayworldError, StorageError
+
+__all__ = ["ARTIFACTS_PARAMETER", "RAW_PARAMETER", "AwsError", "Uploader", "require_boto3"]
+
+RAW_PARAMETER = "/fraud/raw_bucket_name"
+ARTIFACTS_PARAMETER = "/fraud/artifacts_bucket_name"
+
+_PAYMENTS = re.compile(r"payments_[0-9_]+_([0-9]{4})-([0-9]{2})-[0-9]{2}\.(parquet|csv)")
+_CATALOGS = ("customers.parquet", "merchants.parquet", "cards.parquet")
+
+_PART_BYTES = 16 << 20
+_ATTEMPTS = 5
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 60
+_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+_ADVICE = {
+    "AccessDenied": "give this identity the right to it (s3:PutObject, ssm:GetParameter)",
+    "AccessDeniedException": "give this identity the right to it (ssm:GetParameter)",
+    "403": "give this identity the right to it (s3:PutObject, s3:GetObject)",
+    "NoSuchBucket": "make the bucket, or name another in RAW_BUCKET",
+    "404": "make the bucket, or name another in RAW_BUCKET",
+    "ParameterNotFound": "create the parameter, or name the bucket in RAW_BUCKET",
+    "ExpiredToken": "renew the credentials",
+    "InvalidAccessKeyId": "check the credentials",
+    "SignatureDoesNotMatch": "check the credentials",
+    "SlowDown": "S3 is throttling: try again later",
+    "ThrottlingException": "SSM is throttling: try again later",
+}
+
+
+class AwsError(PayworldError):
+    """AWS refused or could not be reached; local files are kept."""
+
+    exit_code = 2
+
+
+def require_boto3() -> None:
+    """Raise MissingExtraError if boto3 is not installed."""
+    if importlib.util.find_spec("boto3") is None:
+        raise MissingExtraError("boto3", "s3")
+
+
+class Uploader:
+    """Uploads files of the fraud stream, as a context; lives for a command.
+
+    `raw_bucket` is the payments' bucket; None: the one that SSM names.
+    """
+
+    def __init__(self, raw_bucket: str | None) -> None:
+        require_boto3()
+        import boto3
+
+        self._raw_bucket = raw_bucket
+        self._open = ExitStack()
+        try:
+            self._session = boto3.session.Session()
+        except Exception as error:
+            # A profile that does not exist, or a configuration file that cannot be read.
+            raise AwsError(f"the AWS configuration is not usable: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def upload(self, path: Path) -> str:
+        """Upload a file and return its s3:// address; AwsError says how to try again."""
+        if not path.is_file():
+            raise StorageError(f"cannot upload {str(path)!r}: there is no such file")
+        key = _key(path)
+        try:
+            bucket = self._bucket(key)
+            self._send(path, bucket, key)
+        except AwsError as error:
+            raise AwsError(
+                f"{error}. The local file is kept: upload it again with `gen fraud upload {path}`"
+            ) from error
+        return f"s3://{bucket}/{key}"
+
+    def _bucket(self, key: str) -> str:
+        if key.startswith("payments/") and self._raw_bucket:
+            return self._raw_bucket
+        name = RAW_PARAMETER if key.startswith("payments/") else ARTIFACTS_PARAMETER
+        try:
+            answer = self._client("ssm").get_parameter(Name=name, WithDecryption=True)
+        except Exception as error:
+            raise self._explained(f"cannot read the SSM parameter {name}", error) from error
+        return str(answer["Parameter"]["Value"])
+
+    def _send(self, path: Path, bucket: str, key: str) -> None:
+        from boto3.s3.transfer import TransferConfig
+
+        transfer = TransferConfig(
+            multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=4
+        )
+        size = path.stat().st_size
+        try:
+            # A multipart upload becomes an object when it is completed, and is aborted on errors.
+            self._s3.upload_file(
+                str(path), bucket, key, ExtraArgs={"ChecksumAlgorithm": "SHA256"}, Config=transfer
+            )
+            stored = self._s3.head_object(Bucket=bucket, Key=key)["ContentLength"]
+        except Exception as error:
+            what = f"cannot upload {str(path)!r} to s3://{bucket}/{key}"
+            raise self._explained(what, error) from error
+        if stored != size:
+            raise AwsError(f"s3://{bucket}/{key} holds {stored:,} bytes, the file {size:,}")
+
+    @cached_property
+    def _s3(self) -> Any:
+        return self._client("s3")
+
+    def _client(self, service: str) -> Any:
+        from botocore.config import Config
+
+        config = Config(
+            retries={"max_attempts": _ATTEMPTS, "mode": "standard"},
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            s3={"addressing_style": "path" if _has_own_endpoint() else "auto"},
+        )
+        client = self._session.client(service, config=config)
+        self._open.callback(client.close)
+        return client
+
+    def _explained(self, what: str, error: Exception) -> AwsError:
+        """Return an error of AWS with its reason and way out, and without credentials."""
+        cause: BaseException | None = error
+        code = ""
+        while cause is not None and not code:
+            response = getattr(cause, "response", None)
+            code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
+            cause = cause.__cause__ or cause.__context__
+        kind = type(error).__name__
+        advice = _ADVICE.get(code) or {
+            "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile",
+            "NoRegionError": "set AWS_DEFAULT_REGION",
+        }.get(kind, "check the connection, the region and AWS_ENDPOINT_URL")
+        return AwsError(self._without_secrets(f"{what}: {error}; {advice}"))
+
+    def _without_secrets(self, message: str) -> str:
+        secrets = [os.environ.get(name) for name in _SECRETS]
+        try:
+            credentials = self._session.get_credentials()
+        except Exception:  # noqa: BLE001  # what cannot be read cannot be in the message
+            credentials = None
+        if credentials is not None:
+            secrets += [credentials.access_key, credentials.secret_key, credentials.token]
+        for secret in secrets:
+            if secret:
+                message = message.replace(secret, "***")
+        return message
+
+
+def _has_own_endpoint() -> bool:
+    """Return whether the servers are not AWS's own: most of those know no bucket's host name."""
+    return any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"))
+
+
+def _key(path: Path) -> str:
+    """Return the key of a payments or catalog file; ConfigError for any other."""
+    if match := _PAYMENTS.fullmatch(path.name):
+        return f"payments/year={match[1]}/month={match[2]}/{path.name}"
+    if path.name in _CATALOGS:
+        return f"catalogues/{path.name}"
+    raise ConfigError(
+        f"{str(path)!r} is not a file of the fraud stream; expected "
+        f"payments_<rows>_<run date>.parquet or .csv, or one of {', '.join(_CATALOGS)}"
+    )
