@@ -5,6 +5,7 @@ PayworldError                 exit code 1
 │   └── ConfigError           2: the configuration document
 ├── StateError                3: merchants.json
 │   ├── StateMissingError     3: there is no world here
+│   ├── StateGoneError        3: merchants.json is gone, but the state before it is there
 │   ├── StateCorruptError     3: it does not verify
 │   └── StateNewerError       3: a newer payworld wrote it
 ├── LockedError               75: another run holds the world (EX_TEMPFAIL)
@@ -26,6 +27,7 @@ __all__ = [
     "PayworldError",
     "StateCorruptError",
     "StateError",
+    "StateGoneError",
     "StateMissingError",
     "StateNewerError",
     "StorageError",
@@ -58,6 +60,10 @@ class StateError(PayworldError):
 
 class StateMissingError(StateError):
     """There is no merchants.json in the state folder."""
+
+
+class StateGoneError(StateError):
+    """merchants.json is gone, but the state before it is still there."""
 
 
 class StateCorruptError(StateError):

@@ -6,11 +6,16 @@ from typing import Annotated
 
 import typer
 
+from payworld.cli.finance import app as finance_app
+from payworld.cli.fraud import app as fraud_app
 from payworld.cli.options import ConfigFile, Debug, Json, OutputDir, StateDir
 
 __all__ = ["app", "main"]
 
-EPILOG = "Exit codes: 0 done, 1 failed, 2 usage, 3 state missing or damaged, 75 locked."
+EPILOG = (
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 state missing or damaged, 75 locked, "
+    "130 interrupted, 143 terminated."
+)
 
 app = typer.Typer(
     name="gen",
@@ -29,6 +34,16 @@ def _print_version(wanted: bool) -> None:
 
         typer.echo(f"payworld {__version__}")
         raise typer.Exit
+
+
+def _from_environment(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "ENVIRONMENT"
+
+
+def _is_typed(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 @app.callback(invoke_without_command=True)
@@ -73,17 +88,31 @@ def run(
     ] = False,
     replace: Annotated[
         bool,
-        typer.Option("--replace", help="With --initial: move an existing world aside first."),
+        typer.Option(
+            "--replace",
+            envvar="PAYWORLD_REPLACE",
+            help="With --initial: move an existing world aside first.",
+        ),
     ] = False,
     accept_config_changes: Annotated[
         bool,
-        typer.Option("--accept-config-changes", help="Let another configuration hold from now on."),
+        typer.Option(
+            "--accept-config-changes",
+            envvar="PAYWORLD_ACCEPT_CONFIG_CHANGES",
+            help="Let another configuration hold from now on.",
+        ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be made; write nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", envvar="PAYWORLD_DRY_RUN", help="Say what would be made; write nothing."
+        ),
     ] = False,
     json: Annotated[
-        bool, typer.Option("--json", help="Print a summary of the run as JSON on stdout.")
+        bool,
+        typer.Option(
+            "--json", envvar="PAYWORLD_JSON", help="Print a summary of the run as JSON on stdout."
+        ),
     ] = False,
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet", envvar="PAYWORLD_QUIET", help="Print errors alone.")
@@ -111,6 +140,16 @@ def run(
 
     tune_process()
     from payworld.cli.generate import Arguments, generate
+
+    # What is typed goes before what stands in the environment, also where the two exclude
+    # each other.
+    if _from_environment(context, "date") and (
+        initial or _is_typed(context, "start_date") or _is_typed(context, "end_date")
+    ):
+        date = None
+    if _is_typed(context, "date"):
+        start_date = None if _from_environment(context, "start_date") else start_date
+        end_date = None if _from_environment(context, "end_date") else end_date
 
     generate(
         Arguments(
@@ -202,6 +241,10 @@ def regenerate(
     from payworld.cli.repair import regenerate_files
 
     regenerate_files(state_dir, output_dir, start_date, end_date, json, debug)
+
+
+app.add_typer(fraud_app, name="fraud")
+app.add_typer(finance_app, name="finance")
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-__all__ = ["now_stamp", "today", "yesterday"]
+__all__ = ["now_stamp", "now_text", "today", "yesterday"]
 
 
 def today() -> date:
@@ -15,6 +15,11 @@ def today() -> date:
 def yesterday() -> int:
     """Return the ordinal of the day before today."""
     return today().toordinal() - 1
+
+
+def now_text() -> str:
+    """Return the present instant in UTC for people, as YYYY-MM-DDTHH:MM:SSZ."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def now_stamp() -> str:

@@ -172,9 +172,9 @@ def _run(asked: Asked) -> None:
     from payworld.storage.session import hold_world
 
     arguments, began = asked.arguments, monotonic()
-    since = clock.now_stamp()
+    stamp = clock.now_stamp()
     replace = arguments.replace
-    with hold_world(asked.state_dir, asked.output_dir, since, unreadable=replace) as found:
+    with hold_world(asked.state_dir, asked.output_dir, clock.now_text(), replace) as found:
         world, base, records, locks = found
         decision = asked.decide(world, records[0] if records else None)
         if decision.period is None:
@@ -182,7 +182,7 @@ def _run(asked: Asked) -> None:
             return
         moved: list[str] = []
         if decision.replaces or (world is None and replace):
-            moved = move_world_aside(asked.state_dir, asked.output_dir, since)
+            moved = move_world_aside(asked.state_dir, asked.output_dir, stamp)
             world, base, records = None, None, []
         config = asked.config.world if world is None else overlaid(world, asked.given)
         request = Request(

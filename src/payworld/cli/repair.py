@@ -34,6 +34,10 @@ def _folders(state_dir: Path | None, output_dir: Path | None) -> tuple[Path, Pat
     return state, output
 
 
+def _count(number: int, thing: str, plural: str = "s") -> str:
+    return f"{number:,} {thing}{'' if number == 1 else plural}"
+
+
 def verify_files(
     state_dir: Path | None, output_dir: Path | None, as_json: bool, debug: bool
 ) -> None:
@@ -61,8 +65,8 @@ def verify_files(
                 typer.echo(str(breach))
             if report.untold:
                 typer.echo(f"and {report.untold:,} more")
-        words = f"{report.total:,} breaches" if report.total else "all is as it should be"
-        say(f"verified {report.files:,} files, {report.rows:,} rows: {words}")
+        words = _count(report.total, "breach", "es") if report.total else "all is as it should be"
+        say(f"verified {_count(report.files, 'file')}, {report.rows:,} rows: {words}")
         if report.total:
             raise typer.Exit(1)
 
@@ -112,11 +116,12 @@ def recover_world(
                 "the files after that day were made with another configuration: give it again, "
                 "with --config and --accept-config-changes"
             )
+        parquet = any(name.endswith(".parquet") for name in again)
         if again:
             say(
                 f"the days from {iso(done.world.last_day + 1)} to {until} will be generated "
                 f"again, with equal bytes: {', '.join(again)}; to do it now: "
-                f"gen --incremental --date {until}"
+                f"gen --incremental --date {until}{' --format parquet' if parquet else ''}"
             )
 
 
@@ -141,7 +146,7 @@ def regenerate_files(
         state, output = _folders(state_dir, output_dir)
         read_state(state)
         stamp = clock.now_stamp()
-        with hold_world(state, output, stamp) as (world, _, _, _):
+        with hold_world(state, output, clock.now_text()) as (world, _, _, _):
             if world is None:
                 raise StateMissingError(f"there is no world in {str(state)!r}")
             done = regenerate(world, output, Period(start, end), stamp)
@@ -151,4 +156,4 @@ def regenerate_files(
             say(f"made again: {name}")
         if done.moved:
             say(f"changed files were moved aside: {', '.join(done.moved)}")
-        say(f"{len(done.made)} files made again, {len(done.whole)} were whole")
+        say(f"{_count(len(done.made), 'file')} made again, {len(done.whole):,} whole")

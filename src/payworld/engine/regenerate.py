@@ -13,7 +13,14 @@ from payworld.engine.replay import relive
 from payworld.engine.tasks import Task, cut_tasks, make_encoder, render_task
 from payworld.errors import ConflictError, StorageError, UsageError
 from payworld.storage.archive import ASIDE
-from payworld.storage.files import file_sha256, fsync_folder, naming, publish, remove
+from payworld.storage.files import (
+    file_sha256,
+    fsync_folder,
+    make_aside,
+    naming,
+    publish,
+    remove,
+)
 from payworld.storage.manifest import check_same_world
 from payworld.storage.reference import load_reference
 from payworld.storage.sinks import ChunkFile, partial_path, write_merchants
@@ -90,8 +97,8 @@ def _put_in_place(
         )
     if os.path.lexists(final):
         aside = output_dir / ASIDE / stamp / name
+        make_aside(aside.parent, output_dir)
         with naming(final, "move aside"):
-            aside.parent.mkdir(parents=True, exist_ok=True)
             final.rename(aside)
         done.moved.append(str(aside))
     publish(work, final, sha256)
@@ -144,10 +151,11 @@ class _Maker:
                 mark = write_merchants(self._output_dir, frame, item["path"])
                 sha256 = mark["sha256"]
             else:
-                chunk, self._chunk = self._chunk, None
+                chunk = self._chunk
                 if chunk is None:
                     raise StorageError(f"{item['path']!r}: its days overlap another file's")
                 chunk.finish()
+                self._chunk = None
                 sha256 = chunk.sha256
             _put_in_place(self._output_dir, item, sha256, self._stamp, self._done)
 

@@ -225,8 +225,13 @@ class _Run:
         """Remove the work files, unless a commit was decided, which the next run finishes."""
         if self.chunk is not None:
             self.chunk.close()
-        if not self.journal.decided:
-            discard_work(self.request.state_dir, {self.request.output_dir}, frozenset())
+        if self.journal.decided:
+            return
+        discard_work(self.request.state_dir, {self.request.output_dir}, frozenset())
+        if self.outcome.files or self.header["start"] != iso(self.request.period.start):
+            # A part is committed: its header tells the next run that it goes on with this one.
+            self.journal.rewind()
+        else:
             self.journal.finish()
 
 

@@ -31,6 +31,7 @@ __all__ = ["Renderer", "can_fork"]
 ROW_BYTES = 512
 SLOT_BYTES = TASK_ROWS * ROW_BYTES
 SLOTS = 2
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def can_fork() -> bool:
@@ -52,6 +53,7 @@ def _work(
     # Ctrl-C reaches the whole group: the parent decides, and the pipe's end tells the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     for descriptor in inherited:
         # The world's locks must not outlive the parent.
         with suppress(OSError):
@@ -85,7 +87,12 @@ class Renderer:
             others = [worker.pipe.fileno() for worker in self._workers]
             arguments = (theirs, memory, rules, file_format, [*inherited, *others, ours.fileno()])
             process = context.Process(target=_work, args=arguments, daemon=True)
-            process.start()
+            # The parent's handlers are none of the worker's: it sets its own before it listens.
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+            try:
+                process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, held)
             theirs.close()
             self._workers.append(_Worker(process, ours, memory))
 

@@ -124,6 +124,36 @@ def _payments(path: Path, report: Report, name: str) -> Iterator[pl.DataFrame]:
         report.add(name, 0, str(error))
 
 
+def _check_file(
+    report: Report, output_dir: Path, resource: dict[str, Any], world: World, laws: PaymentLaws
+) -> int:
+    """Check one file; returns the payments that it holds."""
+    name, period, path = resource["path"], _period(resource), output_dir / resource["path"]
+    is_payments = resource["table"] == "transactions"
+    if period.end > world.last_day:
+        last = iso(world.last_day)
+        report.add(name, 0, f"it tells of days after {last}, the last that the world has lived")
+        return 0
+    if not _check_bytes(report, path, resource):
+        laws.skip(int(resource["rows"]) if is_payments else 0)
+        return 0
+    if not is_payments:
+        try:
+            _check_merchants(report, path, resource, world)
+        except StorageError as error:
+            report.add(name, 0, str(error))
+        return 0
+    rows = 0
+    for batch in _payments(path, report, name):
+        for row, what in laws.check(batch, period, TOLD):
+            report.add(name, rows + row + 1, what)
+        rows += len(batch)
+    report.rows += rows
+    if rows != resource["rows"]:
+        report.add(name, 0, f"{rows:,} rows; the manifest says {resource['rows']:,}")
+    return rows
+
+
 def verify(
     world: World, output_dir: Path, on_file: Callable[[str], None] = lambda _name: None
 ) -> Report:
@@ -141,29 +171,9 @@ def verify(
     laws = PaymentLaws(world, rules_by_era(world, reference), reference)
     payments = 0
     for resource in resources:
-        name = resource["path"]
-        on_file(name)
+        on_file(resource["path"])
         report.files += 1
-        path = output_dir / name
-        if not _check_bytes(report, path, resource):
-            laws.skip(int(resource["rows"]) if resource["table"] == "transactions" else 0)
-            continue
-        if resource["table"] == "merchants":
-            try:
-                _check_merchants(report, path, resource, world)
-            except StorageError as error:
-                report.add(name, 0, str(error))
-            continue
-        rows = 0
-        period = _period(resource)
-        for batch in _payments(path, report, name):
-            for row, what in laws.check(batch, period, TOLD):
-                report.add(name, rows + row + 1, what)
-            rows += len(batch)
-        report.rows += rows
-        payments += rows
-        if rows != resource["rows"]:
-            report.add(name, 0, f"{rows:,} rows; the manifest says {resource['rows']:,}")
+        payments += _check_file(report, output_dir, resource, world, laws)
     transactions = [_period(r) for r in resources if r["table"] == "transactions"]
     _check_coverage(report, transactions, world)
     if not report.total and payments != world.total_transactions:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from payworld.errors import StorageError
-from payworld.storage.files import fsync_folder, naming
+from payworld.storage.files import fsync_folder, make_aside, naming
 from payworld.storage.journal import Journal
 from payworld.storage.manifest import MANIFEST, read_manifest
 from payworld.storage.state_file import PREVIOUS, STATE
@@ -56,8 +56,8 @@ def finish_moves(moves: list[list[str]]) -> None:
     for source, target in ((Path(a), Path(b)) for a, b in moves):
         if not os.path.lexists(source):
             continue
+        make_aside(target.parent, source.parent)
         with naming(source, "move aside"):
-            target.parent.mkdir(parents=True, exist_ok=True)
             if os.path.lexists(target):
                 raise StorageError(f"{str(target)!r} exists; move it away and run again")
             source.rename(target)

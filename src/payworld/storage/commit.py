@@ -145,6 +145,8 @@ def _keep_as(state_dir: Path, name: str) -> None:
             # A file system without hard links.
             write_durably(link, read_bytes(state_dir / STATE))
         link.replace(state_dir / name)
+    # A rename between two names of one file, as after a crash right here, leaves both.
+    remove(link)
 
 
 def recover(state_dir: Path) -> list[dict[str, Any]]:

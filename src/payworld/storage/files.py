@@ -23,6 +23,7 @@ __all__ = [
     "check_free",
     "file_sha256",
     "fsync_folder",
+    "make_aside",
     "make_folder",
     "naming",
     "open_partial",
@@ -51,13 +52,13 @@ _REASONS = {
 
 
 @contextmanager
-def naming(path: Path, action: str, needed: int = 0) -> Iterator[None]:
+def naming(path: Path, action: str, needed: int = 0, bound: str = "at least") -> Iterator[None]:
     """Turn an OSError into a StorageError that names path, action, reason and way out."""
     try:
         yield
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-        space = f" (at least {needed:,} bytes are needed)" if needed else ""
+        space = f" ({bound} {needed:,} bytes are needed)" if needed else ""
         raise StorageError(f"cannot {action} {str(path)!r}: {reason}{space}") from error
 
 
@@ -83,13 +84,25 @@ def check_folder(path: Path, option: str) -> bool:
 def make_folder(path: Path, option: str) -> None:
     """Make a folder with its parents if it is not there, and check that it can be written."""
     with naming(path, "make"):
+        missing = [above for above in (path, *path.parents) if not above.exists()]
         path.mkdir(parents=True, exist_ok=True)
+    for above in missing:
+        fsync_folder(above.parent)
     check_folder(path, option)
     if not os.access(path, os.W_OK | os.X_OK):
         raise StorageError(
             f"{option} {str(path)!r}: permission denied or read-only; make it writable or name "
             "another folder"
         )
+
+
+def make_aside(aside: Path, folder: Path) -> None:
+    """Make a folder some levels below a folder, following no symbolic link on the way."""
+    for path in [*reversed(aside.parents), aside]:
+        if folder in path.parents:
+            with naming(path, "make"), suppress(FileExistsError):
+                path.mkdir()
+            check_folder(path, "the folder for what is moved aside")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -133,7 +146,8 @@ def begin_writing(descriptor: int, start: int, length: int) -> None:
 
 def fsync_file(descriptor: int, path: Path) -> None:
     """Force a file's bytes to the disk."""
-    with naming(path, "write"):
+    # A file system that allots space late refuses here what it took before.
+    with naming(path, "write", needed=os.fstat(descriptor).st_size):
         os.fsync(descriptor)
 
 

@@ -69,7 +69,11 @@ class Journal:
     def _begin(self) -> int:
         work = self._state_dir / f"{JOURNAL}.next"
         write_durably(work, _line(self.header))
-        replace_file(work, self._path)
+        try:
+            replace_file(work, self._path)
+        except StorageError:
+            remove(work)
+            raise
         return self._reopen()
 
     def _reopen(self) -> int:
@@ -83,8 +87,8 @@ class Journal:
         """Begin again with a header, in place of all records."""
         self.close()
         self.header = header
-        self.decided = False
         self._descriptor = self._begin()
+        self.decided = False
 
     def append(self, record: dict[str, Any], durably: bool = False) -> None:
         """Add a record; a kill right after it does not lose it, with `durably` no power cut."""
@@ -98,6 +102,12 @@ class Journal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def rewind(self) -> None:
+        """Drop all records but the header, in place: it takes no space."""
+        self.close()
+        ends = _record_ends(read_bytes(self._path))
+        os.close(open_partial(self._path, keep=ends[0]))
 
     def finish(self) -> None:
         """Remove the journal: the run ended well."""

@@ -13,7 +13,7 @@ import orjson
 from payworld.errors import LockedError
 from payworld.storage.files import naming, remove
 
-__all__ = ["hold", "locked_folder"]
+__all__ = ["HOLDER", "hold", "locked_folder"]
 
 HOLDER = ".holder.json"
 
@@ -55,10 +55,10 @@ def hold(state_dir: Path, output_dir: Path, since: str) -> Iterator[list[int]]:
         if not output_dir.samefile(state_dir):
             descriptors.append(stack.enter_context(locked_folder(output_dir, state_dir)))
         note = state_dir / HOLDER
-        with naming(note, "write"):
-            note.unlink(missing_ok=True)
-            note.write_bytes(orjson.dumps({"pid": os.getpid(), "since": since}))
         try:
+            remove(note)
+            with naming(note, "write"):
+                note.write_bytes(orjson.dumps({"pid": os.getpid(), "since": since}))
             yield descriptors
         finally:
             remove(note)

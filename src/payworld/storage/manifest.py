@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
-from payworld.errors import ConflictError, StorageError
+from payworld.errors import ConflictError, StorageError, UsageError
 from payworld.schema import SCHEMA_VERSION, TABLES, Column, Table
 from payworld.storage.files import read_bytes, replace_file, write_durably
-from payworld.timeline import Period, iso
+from payworld.timeline import Period, iso, parse_date
 from payworld.version import __version__
 from payworld.world.state import World
 
@@ -108,6 +108,19 @@ def _resource(entry: dict[str, Any]) -> dict[str, Any]:
     return resource | {"schema": frictionless_schema(TABLES[entry["table"]])}
 
 
+def _check_resource(resource: dict[str, Any]) -> None:
+    name = resource["path"]
+    if not isinstance(name, str) or Path(name).name != name or name.startswith("."):
+        raise ValueError(f"path {name!r} is not the plain name of a file in its folder")
+    for key, kind in (("hash", str), ("rows", int), ("bytes", int)):
+        if not isinstance(resource[key], kind):
+            raise TypeError(f"{key} of {name} is not of type {kind.__name__}")
+    if resource["table"] not in TABLES:
+        raise ValueError(f"{name} is of no table that payworld writes")
+    for end in ("start", "end"):
+        parse_date(resource["period"][end], f"period.{end}")
+
+
 def read_manifest(output_dir: Path) -> dict[str, Any] | None:
     """Return the manifest of a folder, None if there is none; StorageError if it is unreadable."""
     path = output_dir / MANIFEST
@@ -118,9 +131,8 @@ def read_manifest(output_dir: Path) -> dict[str, Any] | None:
         if not isinstance(document, dict) or not isinstance(document["resources"], list):
             raise TypeError("not a data package")
         for resource in document["resources"]:
-            str(resource["path"]), str(resource["hash"]), int(resource["rows"])
-            str(resource["period"]["start"]), str(resource["period"]["end"])
-    except (ValueError, KeyError, TypeError) as error:
+            _check_resource(resource)
+    except (ValueError, KeyError, TypeError, UsageError) as error:
         raise StorageError(
             f"{str(path)!r} is not a data package that payworld wrote ({error}); restore it, or "
             "move it away: it is then begun anew with the next files"

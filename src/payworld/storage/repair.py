@@ -6,12 +6,25 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from payworld.errors import StateCorruptError, StateError, StateMissingError, StorageError
+from payworld.errors import (
+    StateCorruptError,
+    StateError,
+    StateMissingError,
+    StateNewerError,
+    StorageError,
+)
 from payworld.storage.archive import ASIDE
 from payworld.storage.commit import discard_work
-from payworld.storage.files import fsync_folder, naming, read_bytes, replace_file, write_durably
+from payworld.storage.files import (
+    fsync_folder,
+    make_aside,
+    naming,
+    read_bytes,
+    replace_file,
+    write_durably,
+)
 from payworld.storage.journal import JOURNAL, read_journal
-from payworld.storage.state_file import PREVIOUS, STATE, read_world
+from payworld.storage.state_file import PREVIOUS, STATE, read_world, state_checksum
 from payworld.world.state import World
 
 __all__ = ["Recovery", "recover_state"]
@@ -27,9 +40,23 @@ class Recovery:
 
 
 def _try_read(path: Path) -> tuple[World | None, str]:
+    """Return the world of a state file, or what is wrong with it.
+
+    Raises StateNewerError for a whole file of a newer payworld: it is not damaged.
+    """
     try:
-        return read_world(read_bytes(path)), ""
-    except (StateError, StorageError) as error:
+        data = read_bytes(path)
+    except StorageError as error:
+        return None, str(error)
+    try:
+        return read_world(data), ""
+    except StateNewerError as error:
+        try:
+            state_checksum(data)
+        except StateCorruptError as damage:
+            return None, str(damage)
+        raise StateNewerError(f"{str(path)!r} is not damaged: {error}") from error
+    except StateError as error:
         return None, str(error)
 
 
@@ -62,8 +89,7 @@ def recover_state(state_dir: Path, stamp: str) -> Recovery:
     aside = None
     if there:
         aside = state_dir / ASIDE / stamp / STATE
-        with naming(current, "move aside"):
-            aside.parent.mkdir(parents=True, exist_ok=True)
+        make_aside(aside.parent, state_dir)
     # The copy is whole before the damaged file gives up its name.
     copy = state_dir / f".{STATE}.recovered"
     write_durably(copy, read_bytes(previous))
@@ -71,8 +97,9 @@ def recover_state(state_dir: Path, stamp: str) -> Recovery:
         with naming(current, "move aside"):
             current.rename(aside)
         fsync_folder(aside.parent)
-    replace_file(copy, current)
+    # Before the state verifies: a recovery that was cut short would find nothing to do after it.
     _forget_journal(state_dir)
+    replace_file(copy, current)
     return Recovery(world, aside, problem)
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from payworld.config.document import MAX_DOCUMENT_BYTES
 from payworld.errors import ConfigError, StateError, StateMissingError, UsageError
 from payworld.storage.commit import recover
-from payworld.storage.files import check_folder, make_folder
+from payworld.storage.files import check_folder, make_folder, remove
 from payworld.storage.journal import read_journal
-from payworld.storage.lock import hold, locked_folder
-from payworld.storage.state_file import STATE, read_state
+from payworld.storage.lock import HOLDER, hold, locked_folder
+from payworld.storage.state_file import read_state
 from payworld.world.state import World
 
 __all__ = ["check_paths", "hold_world", "peek", "read_text"]
@@ -70,9 +70,11 @@ def peek(state_dir: Path, repair: bool = True) -> tuple[World | None, dict[str, 
     if not check_folder(state_dir, "--state-dir"):
         return None, None
     records = read_journal(state_dir)
-    if records and repair:
+    if repair and (records or os.path.lexists(state_dir / HOLDER)):
         with locked_folder(state_dir, state_dir):
             records = recover(state_dir)
+            # Its holder is dead, or the lock would be taken.
+            remove(state_dir / HOLDER)
     header = records[0] if records else None
     try:
         return read_state(state_dir)[0], header
@@ -94,10 +96,11 @@ def hold_world(
     with hold(state_dir, output_dir, since) as locks:
         records = recover(state_dir)
         world, base = None, None
-        if os.path.lexists(state_dir / STATE):
-            try:
-                world, base = read_state(state_dir)
-            except StateError:
-                if not unreadable:
-                    raise
+        try:
+            world, base = read_state(state_dir)
+        except StateMissingError:
+            pass
+        except StateError:
+            if not unreadable:
+                raise
         yield world, base, records, locks

@@ -54,6 +54,7 @@ class ChunkFile:
         self.format = file_format
         self.name = chunk_name("transactions", period, file_format)
         self.path = partial_path(output_dir, self.name)
+        self._whole = self.path.with_name(self.path.name + ".whole")
         self.rows = 0
         self.bytes = 0
         self.sha256 = ""
@@ -111,11 +112,13 @@ class ChunkFile:
         self.close()
 
     def _spool_to_parquet(self) -> None:
-        whole = self.path.with_name(self.path.name + ".whole")
-        with naming(whole, "write"):
-            spool_to_parquet(self.path, whole)
+        # What has this name was left by a crash; a link would be written through.
+        remove(self._whole)
+        # Compressed, the file is smaller than its spool.
+        with naming(self._whole, "write", needed=self.bytes, bound="up to"):
+            spool_to_parquet(self.path, self._whole)
             self.close()
-            whole.replace(self.path)
+            self._whole.replace(self.path)
         self._descriptor = open_partial(self.path, keep=self.path.stat().st_size)
         self.bytes = self.path.stat().st_size
         self._digest = prefix_hash(self.path)
@@ -130,6 +133,7 @@ class ChunkFile:
         """Close and remove the file."""
         self.close()
         remove(self.path)
+        remove(self._whole)
 
 
 def write_merchants(output_dir: Path, frame: pl.DataFrame, name: str) -> dict[str, Any]:
@@ -141,9 +145,13 @@ def write_merchants(output_dir: Path, frame: pl.DataFrame, name: str) -> dict[st
             data = csv_header(MERCHANTS.names) + write_csv_text(frame)
             write_all(descriptor, data, path)
         else:
-            with naming(path, "write"):
+            size = int(frame.estimated_size())
+            with naming(path, "write", needed=size, bound="up to"):
                 write_parquet(path, frame)
         fsync_file(descriptor, path)
+    except BaseException:
+        remove(path)
+        raise
     finally:
         os.close(descriptor)
     return {"bytes": path.stat().st_size, "rows": len(frame), "sha256": file_sha256(path)}

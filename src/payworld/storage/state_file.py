@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from payworld.errors import StateCorruptError, StateError, StateMissingError, StorageError
+from payworld.errors import (
+    StateCorruptError,
+    StateError,
+    StateGoneError,
+    StateMissingError,
+    StateNewerError,
+    StorageError,
+    UsageError,
+)
 from payworld.storage.files import read_bytes
 from payworld.storage.reference import load_reference
-from payworld.world.codec import from_document, migrate, to_document
+from payworld.world.codec import FORMAT_VERSION, from_document, migrate, to_document
 from payworld.world.state import World
 
 __all__ = [
@@ -76,14 +85,19 @@ def _document(data: bytes | bytearray) -> dict[str, Any]:
         raise StateCorruptError(f"it is not whole JSON: {error}") from error
     if not isinstance(document, dict):
         raise StateCorruptError("it is not a JSON object")
-    migrated = migrate(document)
-    state_checksum(data)
-    return migrated
+    if isinstance(version := document.get("format_version"), int) and version <= FORMAT_VERSION:
+        # Before a migration reads it; of a newer format its own payworld is to judge.
+        state_checksum(data)
+    return migrate(document)
 
 
 def read_world(data: bytes | bytearray) -> World:
     """Return the world of a state file's bytes; StateError says what is wrong."""
-    return from_document(_document(data), load_reference())
+    try:
+        return from_document(_document(data), load_reference())
+    except UsageError as error:
+        # A date in it that is none.
+        raise StateCorruptError(str(error)) from error
 
 
 def read_state(state_dir: Path) -> tuple[World, str]:
@@ -96,6 +110,11 @@ def read_state(state_dir: Path) -> tuple[World, str]:
     try:
         path.lstat()
     except FileNotFoundError:
+        if os.path.lexists(state_dir / PREVIOUS):
+            raise StateGoneError(
+                f"{STATE} is missing in {str(state_dir)!r}, but {PREVIOUS} is there: to go back to "
+                "it: gen recover; to begin another world in its place: gen --initial --replace"
+            ) from None
         raise StateMissingError(
             f"there is no world in {str(state_dir)!r} ({STATE} is missing); make one: "
             "gen --initial --start-date YYYY-MM-DD --end-date YYYY-MM-DD"
@@ -106,7 +125,11 @@ def read_state(state_dir: Path) -> tuple[World, str]:
     try:
         return read_world(data), state_checksum(data)
     except StateError as error:
+        way_out = (
+            ""
+            if isinstance(error, StateNewerError)
+            else " To go back to the last state that verifies: gen recover"
+        )
         raise type(error)(
-            f"{str(path)!r} cannot be used: {error}. Nothing was written. To go back to the last "
-            "state that verifies: gen recover"
+            f"{str(path)!r} cannot be used: {error}. Nothing was written.{way_out}"
         ) from error

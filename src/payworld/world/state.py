@@ -245,10 +245,6 @@ class World:
         """Return the last simulated day."""
         return date.fromordinal(self.last_day)
 
-    def config_on(self, day: int) -> WorldConfig:
-        """Return the configuration in force on a day."""
-        return next(era.config for era in reversed(self.eras) if era.from_day <= day)
-
     def with_config(self, config: WorldConfig) -> World:
         """Return the world with another configuration from the next day on."""
         if config == self.config:
