@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,7 +28,6 @@ DEFAULT_OUTPUT = {
 DEFAULT_DATABASE = "sqlite+aiosqlite:///data/payworld.db"
 TITLE = "gen finance: pass it with --config; a file may hold only the keys that it changes"
 LOG_SECONDS = 5.0
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="finance",
@@ -123,33 +122,23 @@ def load_command(
         _load(file, database_url, if_exists, quiet)
 
 
-@contextmanager
-def _guarded(debug: bool) -> Iterator[None]:
-    from payworld.cli.output import guarded, say
+def _guarded(debug: bool) -> AbstractContextManager[None]:
+    from payworld.cli.output import guarded
 
-    with guarded(debug):
-        try:
-            yield
-        except KeyboardInterrupt:
-            say("\ninterrupted: nothing was half-written, and the database is as it was")
-            raise typer.Exit(INTERRUPTED) from None
+    return guarded(debug, stopped="nothing was half-written, and the database is as it was")
 
 
 def _read_config(path: Path | None, options: dict[str, Any]) -> FinanceConfig:
     """Return the configuration: options (if not None) over file over defaults."""
     from payworld.config import parse_document, validate
     from payworld.datasets.personal_finance import FinanceConfig
-    from payworld.errors import ConfigError
     from payworld.storage.session import read_text
 
-    try:
-        given = {} if path is None else parse_document(read_text(path, "--config"), str(path))
-        validate(FinanceConfig, given, str(path))
-        given |= {key: value for key, value in options.items() if value is not None}
-        return validate(FinanceConfig, given, "the options")
-    except ConfigError as error:
-        message = str(error).replace("`gen config`", "`gen finance --print-config`")
-        raise ConfigError(message) from error
+    given = {} if path is None else parse_document(read_text(path, "--config"), str(path))
+    printed_by = "gen finance --print-config"
+    validate(FinanceConfig, given, str(path), printed_by=printed_by)
+    given |= {key: value for key, value in options.items() if value is not None}
+    return validate(FinanceConfig, given, "the options", printed_by=printed_by)
 
 
 def _as_of(text: str | None) -> str:

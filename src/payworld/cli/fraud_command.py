@@ -21,7 +21,7 @@ from payworld.cli.output import say
 from payworld.datasets.fraud_stream.config import FraudConfig, config_from_text, to_yaml
 from payworld.datasets.fraud_stream.schema import FraudSchema, own_schema, schema_from_text
 from payworld.errors import ConfigError, PayworldError
-from payworld.storage.files import read_bytes
+from payworld.storage.session import read_text
 from payworld.timeline import parse_date
 
 __all__ = ["Arguments", "run_fraud", "upload_file"]
@@ -121,17 +121,10 @@ def _overrides(arguments: Arguments) -> tuple[dict[str, Any], dict[str, str]]:
     return nested, {key: option for option, (key, _) in given.items()}
 
 
-def _read_text(path: Path, option: str) -> str:
-    try:
-        return read_bytes(path).decode()
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{option} {str(path)!r}: not UTF-8 text: {error.reason}") from error
-
-
 def _read_config(arguments: Arguments) -> FraudConfig:
     text, source = "", "configuration"
     if arguments.config is not None:
-        text, source = _read_text(arguments.config, "--config"), str(arguments.config)
+        text, source = read_text(arguments.config, "--config"), str(arguments.config)
     overrides, options = _overrides(arguments)
     try:
         return config_from_text(text, source, overrides)
@@ -147,7 +140,7 @@ def _read_config(arguments: Arguments) -> FraudConfig:
 def _read_schema(path: Path | None) -> FraudSchema:
     if path is None:
         return own_schema()
-    return schema_from_text(_read_text(path, "--schema"), str(path))
+    return schema_from_text(read_text(path, "--schema"), str(path))
 
 
 def run_fraud(arguments: Arguments) -> None:
@@ -170,7 +163,7 @@ def run_fraud(arguments: Arguments) -> None:
 def _schema_text(path: Path | None) -> str:
     from payworld.datasets.fraud_stream.schema import own_text
 
-    return own_text() if path is None else _read_text(path, "--schema")
+    return own_text() if path is None else read_text(path, "--schema")
 
 
 def _write(

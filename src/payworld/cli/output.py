@@ -20,6 +20,8 @@ __all__ = ["guarded", "print_json", "say"]
 INTERRUPTED = 130
 TERMINATED = 143
 
+STOPPED = "the world is as of its last commit"
+
 
 class _Terminated(BaseException):
     """SIGTERM came; a BaseException, so that no handler of errors takes it for one."""
@@ -42,10 +44,10 @@ def print_json(data: Any) -> None:
 
 
 @contextmanager
-def guarded(debug: bool = False, resume: str = "") -> Iterator[None]:
+def guarded(debug: bool = False, resume: str = "", stopped: str = STOPPED) -> Iterator[None]:
     """Turn errors and signals into one clear message and the exit code they stand for.
 
-    `resume` says how to go on after an interrupt.
+    After an interrupt, `stopped` says how things are and `resume` how to go on.
     """
     before = signal.signal(signal.SIGTERM, _on_sigterm)
     try:
@@ -58,7 +60,7 @@ def guarded(debug: bool = False, resume: str = "") -> Iterator[None]:
     except (KeyboardInterrupt, _Terminated) as stop:
         interrupted = isinstance(stop, KeyboardInterrupt)
         word = "interrupted" if interrupted else "terminated"
-        say(f"\n{word}: the world is as of its last commit{'; ' + resume if resume else ''}")
+        say(f"\n{word}: {stopped}{'; ' + resume if resume else ''}")
         raise typer.Exit(INTERRUPTED if interrupted else TERMINATED) from None
     except BrokenPipeError:
         # The reader of our output has gone; there is nobody to tell.

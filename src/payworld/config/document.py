@@ -78,7 +78,7 @@ def parse_document(text: str, source: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError(
             f"{source}: the document is a {type(data).__name__}; expected keys with values, "
-            "as `gen config` prints them"
+            "one on each line"
         )
     return data
 
@@ -114,11 +114,16 @@ def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
 
 
 def validate(
-    model: type[M], data: Mapping[str, Any], source: str, base: BaseModel | None = None
+    model: type[M],
+    data: Mapping[str, Any],
+    source: str,
+    base: BaseModel | None = None,
+    printed_by: str = "gen config",
 ) -> M:
     """Return the model of the data; ConfigError lists each key, value and expectation.
 
-    What the data does not hold comes from the base, or else from the defaults.
+    What the data does not hold comes from the base, or else from the defaults. `printed_by` is
+    the command that prints the whole document.
     """
     try:
         if base is not None:
@@ -128,8 +133,8 @@ def validate(
         problems = [_explain(model, problem) for problem in error.errors(include_url=False)]
         lines = "\n  ".join(problems[:20])
         raise ConfigError(
-            f"{source}:\n  {lines}\nCorrect it and run again; `gen config` prints every key with "
-            "its range."
+            f"{source}:\n  {lines}\nCorrect it and run again; `{printed_by}` prints every key "
+            "with its range."
         ) from error
 
 

@@ -110,7 +110,7 @@ def _resource(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _check_resource(resource: dict[str, Any]) -> None:
     name = resource["path"]
-    if not isinstance(name, str) or Path(name).name != name or name.startswith("."):
+    if not isinstance(name, str) or Path(name).name != name or name[:1] in {"", "."}:
         raise ValueError(f"path {name!r} is not the plain name of a file in its folder")
     for key, kind in (("hash", str), ("rows", int), ("bytes", int)):
         if not isinstance(resource[key], kind):

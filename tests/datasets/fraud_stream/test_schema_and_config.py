@@ -97,7 +97,7 @@ def test_a_configuration_is_loaded_from_a_file(tmp_path: Path) -> None:
     assert load_config(path).seed == 9
     assert load_config(str(path)) == load_config(path)
     assert load_config() == FraudConfig()
-    with pytest.raises(StorageError, match="no such file"):
+    with pytest.raises(ConfigError, match="no such file"):
         load_config(tmp_path / "none.yaml")
 
 

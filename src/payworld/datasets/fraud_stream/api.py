@@ -30,8 +30,8 @@ from payworld.datasets.fraud_stream.run import CATALOG_COLUMNS, save_catalogs
 from payworld.datasets.fraud_stream.schema import FraudSchema, own_schema
 from payworld.errors import UsageError
 from payworld.randomness import stream
-from payworld.storage.files import read_bytes
 from payworld.storage.fraud_catalogs import read_tables
+from payworld.storage.session import read_text
 
 __all__ = [
     "CatalogFrames",
@@ -61,7 +61,7 @@ def load_config(path: str | Path | None = None) -> FraudConfig:
 
     Raises ConfigError, which names each key, its value and what was expected.
     """
-    text = "" if path is None else read_bytes(Path(path)).decode()
+    text = "" if path is None else read_text(Path(path), "path")
     return config_from_text(text, "configuration" if path is None else str(path), {})
 
 

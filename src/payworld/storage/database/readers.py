@@ -149,16 +149,17 @@ def _read_lines(path: Path) -> Iterator[Item]:
             if number == 1:
                 lines = lines.removeprefix(_BOM)
             lines = lines.removesuffix(b"\n")
-            yield from _from_lines(lines, number, path)
-            number += lines.count(b"\n") + 1
+            places = range(number, number + lines.count(b"\n") + 1)
+            yield from _from_lines(lines, places, path)
+            number = places.stop
     if number == 1:
         raise StorageError(f"{path}: is empty; expected users, accounts and transactions")
 
 
-def _from_lines(lines: bytes, first: int, path: Path) -> Iterator[Item]:
+def _from_lines(lines: bytes, places: range, path: Path) -> Iterator[Item]:
     """Yield the items of some lines: each run of lines of one table is a batch."""
-    rows = _parse_lines(lines, str(path), first)
-    number = first
+    rows = _parse_lines(lines, str(path), places)
+    number = places.start
     for table, run in groupby(rows, _table_of):
         part = list(run)
         numbers = range(number, number + len(part))
@@ -179,18 +180,18 @@ def _table_of(row: Any) -> Any:
     return row.get("table") if type(row) is dict else None
 
 
-def _parse_lines(lines: bytes, source: str, first: int) -> list[Any]:
+def _parse_lines(lines: bytes, source: str, places: range) -> list[Any]:
     """Return the parsed lines, None for blank ones; the fast way is one parse for all."""
     try:
         # JSON has no line break inside a text, so these are the ends of the lines.
         rows: list[Any] = orjson.loads(b"[" + lines.replace(b"\n", b",") + b"]")
     except orjson.JSONDecodeError:
         rows = []
-    if len(rows) == lines.count(b"\n") + 1:
+    if len(rows) == len(places):
         return rows
     return [
         _parse(line, source, number) if line.strip() else None
-        for number, line in enumerate(lines.split(b"\n"), first)
+        for number, line in zip(places, lines.split(b"\n"), strict=True)
     ]
 
 

@@ -94,11 +94,15 @@ def _matches(pattern: re.Pattern[str]) -> Callable[[Values], bool]:
 
 def _is_text(longest: int) -> Callable[[Values], bool]:
     def holds(values: Values) -> bool:
+        if not _only(values, str):
+            return False
+        # Names repeat: each is looked at once.
+        texts = set(values)
+        lengths = set(map(len, texts))
         return (
-            _only(values, str)
-            and min(map(len, values), default=1) > 0
-            and max(map(len, values), default=0) <= longest
-            and not _CONTROL.search("".join(values))
+            0 not in lengths
+            and max(lengths, default=0) <= longest
+            and not _CONTROL.search("".join(texts))
         )
 
     return holds
@@ -143,10 +147,13 @@ def _is_email(values: Values) -> bool:
 
 
 def _is_uuid(values: Values) -> bool:
-    if not _only(values, str) or not set(map(len, values)) <= {36}:
+    if not _only(values, str):
+        return False
+    ids = set(values)
+    if not set(map(len, ids)) <= {36}:
         return False
     try:
-        letters = np.frombuffer("".join(values).encode("ascii"), np.uint8).reshape(-1, 36)
+        letters = np.frombuffer("".join(ids).encode("ascii"), np.uint8).reshape(-1, 36)
     except UnicodeEncodeError:
         return False
     return bool((_UUID_KINDS[letters] == _UUID_PATTERN).all())

@@ -36,7 +36,8 @@ class _Index:
             self.emails.append(_text_prints(batch.columns["email"]))
         else:
             field, _ = _PARENTS[batch.table]
-            self.references[batch.table].append(np.unique(_uuid_prints(batch.columns[field])))
+            parents = _uuid_prints(set(batch.columns[field]))
+            self.references[batch.table].append(parents)
 
 
 def _uuid_prints(ids: Iterable[str]) -> Prints:
