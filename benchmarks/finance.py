@@ -36,7 +36,7 @@ def measure(*arguments: str) -> Cost:
     if arguments[0] == "load":
         command = [sys.executable, "-m", "payworld.finance", *arguments, "--quiet"]
     began = time.monotonic()
-    process = subprocess.Popen(command)  # noqa: S603  # this very program
+    process = subprocess.Popen(command)  # this very program
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -8,7 +8,7 @@ import typer
 
 from payworld.cli.finance import app as finance_app
 from payworld.cli.fraud import app as fraud_app
-from payworld.cli.options import ConfigFile, Debug, Json, OutputDir, StateDir
+from payworld.cli.options import ConfigFile, Debug, Json, OutputDir, StateDir, whole_number
 
 __all__ = ["app", "main"]
 
@@ -74,14 +74,25 @@ def run(
     state_dir: StateDir = None,
     config: ConfigFile = None,
     seed: Annotated[
-        int | None, typer.Option(envvar="PAYWORLD_SEED", help="Equal seeds make equal worlds [42].")
+        int | None,
+        typer.Option(
+            envvar="PAYWORLD_SEED",
+            parser=whole_number,
+            metavar="INTEGER",
+            help="Equal seeds make equal worlds [42].",
+        ),
     ] = None,
     file_format: Annotated[
         str | None, typer.Option("--format", envvar="PAYWORLD_FORMAT", help="csv or parquet [csv].")
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(envvar="PAYWORLD_WORKERS", help="Processes that render [all cores]."),
+        typer.Option(
+            envvar="PAYWORLD_WORKERS",
+            parser=whole_number,
+            metavar="INTEGER",
+            help="Processes that render [all cores].",
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("-f", "--force", envvar="PAYWORLD_FORCE", help="Ask no question.")

@@ -132,7 +132,7 @@ def _read_config(path: Path | None, options: dict[str, Any]) -> FinanceConfig:
     """Return the configuration: options (if not None) over file over defaults."""
     from payworld.config import parse_document, validate
     from payworld.datasets.personal_finance import FinanceConfig
-    from payworld.storage.session import read_text
+    from payworld.storage.text_files import read_text
 
     given = {} if path is None else parse_document(read_text(path, "--config"), str(path))
     printed_by = "gen finance --print-config"

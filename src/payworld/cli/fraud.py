@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from payworld.cli.options import whole_number
 
 __all__ = ["app", "main"]
 
@@ -22,6 +24,13 @@ app = typer.Typer(
 )
 
 _Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+def _whole(what: str) -> Any:
+    """Return an option for a whole number, which may have underscores."""
+    return typer.Option(parser=whole_number, metavar="INTEGER", help=what)
+
+
 _LogLevel = Annotated[
     str, typer.Option("--log-level", help="debug, info, warning or error: what to say on stderr.")
 ]
@@ -33,9 +42,9 @@ def run(
     config: Annotated[
         Path | None, typer.Option("--config", help="YAML file with the keys to change.")
     ] = None,
-    rows: Annotated[int | None, typer.Option(help="Payments [1_000_000].")] = None,
+    rows: Annotated[int | None, _whole("Payments [1_000_000].")] = None,
     out: Annotated[str | None, typer.Option(help="Output folder [outputs].")] = None,
-    seed: Annotated[int | None, typer.Option(help="Equal seeds give equal files [42].")] = None,
+    seed: Annotated[int | None, _whole("Equal seeds give equal files [42].")] = None,
     fraud_rate: Annotated[
         float | None, typer.Option(help="Share of fraud, 0 to 1; the count is exact [0.003].")
     ] = None,
@@ -45,13 +54,11 @@ def run(
     end_date: Annotated[
         str | None, typer.Option(help="Last day, YYYY-MM-DD [the day before the run date].")
     ] = None,
-    num_workers: Annotated[int | None, typer.Option(help="Processes [all cores].")] = None,
+    num_workers: Annotated[int | None, _whole("Processes [all cores].")] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Rows that a worker makes in one go [250_000].")
+        int | None, _whole("Rows that a worker makes in one go [250_000].")
     ] = None,
-    chunk_size: Annotated[
-        int | None, typer.Option(help="Rows held in memory at once [100_000].")
-    ] = None,
+    chunk_size: Annotated[int | None, _whole("Rows held in memory at once [100_000].")] = None,
     realism: Annotated[
         str | None, typer.Option(help="v1: catalogs in memory; v2: written to files first [v1].")
     ] = None,

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 
 from payworld.cli.clock import today
-from payworld.cli.output import say
+from payworld.cli.output import guarded, say
 from payworld.datasets.fraud_stream.config import FraudConfig, config_from_text, to_yaml
 from payworld.datasets.fraud_stream.schema import FraudSchema, own_schema, schema_from_text
-from payworld.errors import ConfigError, PayworldError
-from payworld.storage.session import read_text
+from payworld.errors import ConfigError
+from payworld.storage.text_files import read_text
 from payworld.timeline import parse_date
 
 __all__ = ["Arguments", "run_fraud", "upload_file"]
@@ -49,41 +46,15 @@ class Arguments:
     debug: bool
 
 
-def _stop(_signal: int, _frame: object) -> NoReturn:
-    sys.exit(128 + signal.SIGTERM)
-
-
-@contextmanager
-def _guarded(debug: bool) -> Iterator[None]:
-    """Turn errors into one message and the exit codes of gen fraud: 1, or 2 for AWS."""
+def _guarded(debug: bool) -> AbstractContextManager[None]:
+    """Return the guard with the exit codes of gen fraud: 1, or 2 for AWS."""
     from payworld.storage.fraud_s3 import AwsError
 
-    before = signal.signal(signal.SIGTERM, _stop)
-    try:
-        yield
-    except (typer.Exit, SystemExit):
-        raise
-    except PayworldError as error:
-        _fail(debug, str(error), _AWS_FAILED if isinstance(error, AwsError) else 1)
-    except KeyboardInterrupt:
-        _fail(debug, "interrupted; what was not whole was removed", 128 + signal.SIGINT)
-    except BrokenPipeError:
-        # The reader of our output has gone; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
-    except MemoryError:
-        _fail(debug, "out of memory; fewer --num-workers need less", 1)
-    except Exception as error:  # noqa: BLE001  # the last resort: never a traceback
-        _fail(debug, f"unexpected {type(error).__name__}: {error}; --debug shows where", 1)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _fail(debug: bool, message: str, code: int) -> NoReturn:
-    if debug:
-        traceback.print_exc()
-    say(f"error: {message}")
-    raise typer.Exit(code) from None
+    return guarded(
+        debug,
+        stopped="what was not whole was removed",
+        exit_code=lambda error: _AWS_FAILED if isinstance(error, AwsError) else 1,
+    )
 
 
 def _choice(value: str, option: str, known: tuple[str, ...]) -> str:

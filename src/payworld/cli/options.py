@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["ConfigFile", "Debug", "Json", "OutputDir", "StateDir"]
+__all__ = ["ConfigFile", "Debug", "Json", "OutputDir", "StateDir", "whole_number"]
+
+
+def whole_number(text: str) -> int:
+    """Return the number that an option's text is; BadParameter names the text."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}; expected a whole number") from None
+
 
 StateDir = Annotated[
     Path | None,

@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from types import FrameType
 from typing import Any
 
@@ -44,10 +45,16 @@ def print_json(data: Any) -> None:
 
 
 @contextmanager
-def guarded(debug: bool = False, resume: str = "", stopped: str = STOPPED) -> Iterator[None]:
+def guarded(
+    debug: bool = False,
+    resume: str = "",
+    stopped: str = STOPPED,
+    exit_code: Callable[[PayworldError], int] = attrgetter("exit_code"),
+) -> Iterator[None]:
     """Turn errors and signals into one clear message and the exit code they stand for.
 
-    After an interrupt, `stopped` says how things are and `resume` how to go on.
+    After an interrupt, `stopped` says how things are and `resume` how to go on. `exit_code` gives
+    an error's exit code, where a command has its own.
     """
     before = signal.signal(signal.SIGTERM, _on_sigterm)
     try:
@@ -56,7 +63,7 @@ def guarded(debug: bool = False, resume: str = "", stopped: str = STOPPED) -> It
         raise
     except PayworldError as error:
         _report(debug, f"error: {error}")
-        raise typer.Exit(error.exit_code) from None
+        raise typer.Exit(exit_code(error)) from None
     except (KeyboardInterrupt, _Terminated) as stop:
         interrupted = isinstance(stop, KeyboardInterrupt)
         word = "interrupted" if interrupted else "terminated"

@@ -17,7 +17,7 @@ from payworld.config import (
     to_commented_yaml,
     validate,
 )
-from payworld.storage.session import read_text
+from payworld.storage.text_files import read_text
 from payworld.world.state import World
 
 __all__ = ["overlaid", "read_settings", "show_config"]

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from payworld.config.document import MAX_DOCUMENT_BYTES
-from payworld.errors import ConfigError, StateError, StateMissingError, UsageError
+from payworld.errors import StateError, StateMissingError, UsageError
 from payworld.storage.commit import recover
 from payworld.storage.files import check_folder, make_folder, remove
 from payworld.storage.journal import read_journal
@@ -17,29 +16,7 @@ from payworld.storage.lock import HOLDER, hold, locked_folder
 from payworld.storage.state_file import read_state
 from payworld.world.state import World
 
-__all__ = ["check_paths", "hold_world", "peek", "read_text"]
-
-
-def read_text(path: Path, name: str) -> str:
-    """Return a text file that the user named; ConfigError says why it cannot be read."""
-    try:
-        if not (path.is_file() or path.is_fifo()):
-            reason = "it is a folder or device" if path.exists() else "there is no such file"
-            raise ConfigError(f"{name} = {str(path)!r}: {reason}; expected a YAML file")
-        with path.open("rb") as file:
-            data = file.read(MAX_DOCUMENT_BYTES + 1)
-        if len(data) > MAX_DOCUMENT_BYTES:
-            raise ConfigError(
-                f"{name} = {str(path)!r}: expected at most {MAX_DOCUMENT_BYTES:,} bytes"
-            )
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{name} = {str(path)!r}: byte {error.start} is not UTF-8; save the file as UTF-8"
-        ) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{name} = {str(path)!r}: {reason}; expected a YAML file") from error
+__all__ = ["check_paths", "hold_world", "peek"]
 
 
 def check_paths(state_dir: Path, output_dir: Path) -> None:

@@ -35,6 +35,7 @@ def only_file(out: Path, pattern: str = "payments*") -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["parquet", "csv"])
 def test_workers_batches_and_chunks_change_no_byte(tmp_path: Path, file_format: str) -> None:
     (tmp_path / "fraud.yaml").write_text(SMALL_YAML)
@@ -55,6 +56,7 @@ def test_workers_batches_and_chunks_change_no_byte(tmp_path: Path, file_format: 
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_the_run_date_is_in_the_name_alone(tmp_path: Path) -> None:
     dates = ["--start-date", "2024-01-01", "--end-date", "2024-01-31", "--rows", "500"]
     for run_date in ("2024-05-06", "2025-11-30"):
@@ -203,6 +205,7 @@ def test_done_is_done_and_nothing_is_overwritten(tmp_path: Path) -> None:
     assert [p.name for p in first.path.parent.iterdir()] == [first.path.name]
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_file_and_the_next_one_is_as_if_undisturbed(tmp_path: Path) -> None:
     config = "total_rows: 3_000_000\ncatalog: {num_cards: 2000}\n"
     (tmp_path / "fraud.yaml").write_text(config)

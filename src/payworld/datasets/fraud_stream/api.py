@@ -31,7 +31,7 @@ from payworld.datasets.fraud_stream.schema import FraudSchema, own_schema
 from payworld.errors import UsageError
 from payworld.randomness import stream
 from payworld.storage.fraud_catalogs import read_tables
-from payworld.storage.session import read_text
+from payworld.storage.text_files import read_text
 
 __all__ = [
     "CatalogFrames",

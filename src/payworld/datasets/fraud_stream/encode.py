@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from payworld.datasets.fraud_stream.columns import Renderer
+from payworld.datasets.fraud_stream.plan import BLOCK_ROWS
 from payworld.datasets.fraud_stream.schema import FraudSchema
 from payworld.storage.fraud_parquet import encode_row_group
 
@@ -52,16 +53,19 @@ class GroupEncoder:
         if self.file_format == "parquet":
             data = memoryview(encode_row_group(table, self.schema.arrow()))
         else:
-            data = _csv_lines(plain_table(table, self.schema))
+            data = _csv_lines(table, self.schema)
         return Encoded(data, labels, int((group.origin > 0).sum()))
 
 
-def _csv_lines(table: pa.Table) -> memoryview:
-    """Return a table as CSV without a header: RFC 4180, LF, empty for null, UTC instants."""
+def _csv_lines(table: pa.Table, schema: FraudSchema) -> memoryview:
+    """Return a rendered table as CSV without a header: RFC 4180, LF, empty for null, UTC."""
     # Parquet does without Polars: a tenth of a second.
     import polars as pl
 
-    frame = pl.DataFrame(pl.from_arrow(table))
     buffer = io.BytesIO()
-    frame.write_csv(buffer, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.9fZ")
+    # In parts: the texts of a whole row group take 100 MB.
+    for first in range(0, table.num_rows, BLOCK_ROWS):
+        part = plain_table(table.slice(first, BLOCK_ROWS), schema)
+        frame = pl.DataFrame(pl.from_arrow(part))
+        frame.write_csv(buffer, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.9fZ")
     return buffer.getbuffer()

@@ -11,7 +11,8 @@ from datetime import date
 from pathlib import Path
 
 from payworld.datasets.fraud_stream.calendar import make_calendar
-from payworld.datasets.fraud_stream.catalogs import Catalogs, from_tables, make_catalogs, to_tables
+from payworld.datasets.fraud_stream.catalog_tables import from_tables, to_tables
+from payworld.datasets.fraud_stream.catalogs import Catalogs, make_catalogs
 from payworld.datasets.fraud_stream.columns import Renderer
 from payworld.datasets.fraud_stream.config import FraudConfig
 from payworld.datasets.fraud_stream.encode import GroupEncoder
