@@ -193,6 +193,7 @@ def _run(asked: Asked) -> None:
             file_format=asked.config.format,
             workers=asked.config.workers,
             config=config,
+            start_method="fork",
         )
         held = Held(world, base, records, locks)
         with progress(decision.period, arguments.quiet) as on_progress:

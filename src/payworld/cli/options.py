@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["ConfigFile", "Debug", "Json", "OutputDir", "StateDir", "whole_number"]
+__all__ = ["ConfigFile", "Debug", "Json", "OutputDir", "StateDir", "folder", "whole_number"]
 
 
 def whole_number(text: str) -> int:
@@ -18,16 +18,31 @@ def whole_number(text: str) -> int:
         raise typer.BadParameter(f"{text!r}; expected a whole number") from None
 
 
+def folder(text: str) -> Path:
+    """Return the path that an option's text is; BadParameter for an empty text."""
+    if not text:
+        raise typer.BadParameter("the name is empty; expected a folder")
+    return Path(text)
+
+
 StateDir = Annotated[
     Path | None,
     typer.Option(
-        "--state-dir", envvar="PAYWORLD_STATE_DIR", help="Folder for merchants.json [state]."
+        "--state-dir",
+        envvar="PAYWORLD_STATE_DIR",
+        parser=folder,
+        metavar="FOLDER",
+        help="Folder for merchants.json [state].",
     ),
 ]
 OutputDir = Annotated[
     Path | None,
     typer.Option(
-        "--output-dir", envvar="PAYWORLD_OUTPUT_DIR", help="Folder for the data files [raw_data]."
+        "--output-dir",
+        envvar="PAYWORLD_OUTPUT_DIR",
+        parser=folder,
+        metavar="FOLDER",
+        help="Folder for the data files [raw_data].",
     ),
 ]
 ConfigFile = Annotated[

@@ -13,7 +13,7 @@ from payworld.config import WorldConfig
 from payworld.engine.estimate import expected_rows
 from payworld.engine.step import step_day
 from payworld.engine.tasks import Task, cut_tasks
-from payworld.engine.workers import Renderer
+from payworld.engine.workers import Renderer, StartMethod
 from payworld.errors import ConflictError, StorageError, UsageError
 from payworld.schema import TABLES
 from payworld.storage.commit import check_targets, commit, discard_work, still_whole
@@ -53,6 +53,8 @@ class Request:
     file_format: Literal["csv", "parquet"]
     workers: int
     config: WorldConfig
+    # The command line forks; a program that may have started threads must not.
+    start_method: StartMethod = "spawn"
 
 
 @dataclass(frozen=True)
@@ -308,7 +310,8 @@ def _generate(
     workers = run.request.workers or os.cpu_count() or 1
     if expected_rows(run.world, rules, left) < WORKER_ROWS:
         workers = 1
-    with Renderer(rules, run.request.file_format, workers, locks) as renderer:
+    request = run.request
+    with Renderer(rules, request.file_format, workers, locks, request.start_method) as renderer:
         # Not before the workers are forked: a progress bar may start a thread.
         on_progress(run.world.last_day, 0)
         for task, parts in renderer.render(cut_tasks(_days(run, rules), last_days)):

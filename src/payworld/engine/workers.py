@@ -1,8 +1,9 @@
 """Renders tasks in order, in this process or in several.
 
-Workers are forked before anything else has started a thread, and write what they render into
-shared memory; the parent hashes and writes it. A worker ends when its pipe does, so none
-outlives the run.
+Workers write what they render into shared memory; the parent hashes and writes it. A worker ends
+when its pipe does, so none outlives the run. The command line forks them, before anything has
+started a thread, which costs nothing; a program that may have threads (Polars starts some) has
+them spawned, which costs each the time to load the libraries.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import reduction
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkProcess, SpawnProcess
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
 
 from payworld.engine.tasks import TASK_ROWS, Task, make_encoder, render_task
 from payworld.errors import WorkerError
 from payworld.synthesis.rules import Rules
 
-__all__ = ["Renderer", "can_fork"]
+__all__ = ["Renderer", "StartMethod", "can_share"]
+
+StartMethod = Literal["fork", "spawn"]
 
 # Far above the widest row of any format; memory that is never touched costs nothing.
 ROW_BYTES = 512
@@ -34,9 +39,30 @@ SLOTS = 2
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
-def can_fork() -> bool:
-    """Return whether this platform forks safely: elsewhere one process does all."""
+def can_share() -> bool:
+    """Return whether this platform has memory without a name: elsewhere one process does all."""
     return sys.platform == "linux"
+
+
+class _Shared:
+    """Memory without a name that a worker and its parent both map; lives for a run."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.memfd_create("payworld")
+        os.ftruncate(self._descriptor, SLOT_BYTES * SLOTS)
+
+    def __getstate__(self) -> Any:
+        # Called while a spawned process is given its arguments.
+        return reduction.DupFd(self._descriptor)
+
+    def __setstate__(self, duplicate: Any) -> None:
+        self._descriptor = duplicate.detach()
+
+    def open(self) -> mmap.mmap:
+        """Return the memory, and let go of the descriptor."""
+        memory = mmap.mmap(self._descriptor, SLOT_BYTES * SLOTS)
+        os.close(self._descriptor)
+        return memory
 
 
 @dataclass(frozen=True)
@@ -47,7 +73,7 @@ class _Worker:
 
 
 def _work(
-    pipe: Connection, memory: mmap.mmap, rules: Rules, file_format: str, inherited: list[int]
+    pipe: Connection, shared: _Shared, rules: Rules, file_format: str, inherited: list[int]
 ) -> None:
     """Render what comes through the pipe until it ends; the whole life of a worker."""
     # Ctrl-C reaches the whole group: the parent decides, and the pipe's end tells the workers.
@@ -58,7 +84,7 @@ def _work(
         # The world's locks must not outlive the parent.
         with suppress(OSError):
             os.close(descriptor)
-    encoder = make_encoder(file_format, rules)
+    memory, encoder = shared.open(), make_encoder(file_format, rules)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             blocks, slot = pipe.recv()
@@ -75,18 +101,26 @@ def _work(
 class Renderer:
     """Turns tasks into bytes with a number of worker processes (1: none); lives for a run."""
 
-    def __init__(self, rules: Rules, file_format: str, workers: int, inherited: list[int]) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        file_format: str,
+        workers: int,
+        inherited: list[int],
+        start_method: StartMethod = "spawn",
+    ) -> None:
         self._rules = rules
         self._encoder = make_encoder(file_format, rules)
         self._workers: list[_Worker] = []
-        context = multiprocessing.get_context("fork")
-        for _ in range(workers if workers > 1 and can_fork() else 0):
-            ours, theirs = context.Pipe()
-            memory = mmap.mmap(-1, SLOT_BYTES * SLOTS)
-            # Each worker closes the parent's ends of the pipes made before its own.
-            others = [worker.pipe.fileno() for worker in self._workers]
-            arguments = (theirs, memory, rules, file_format, [*inherited, *others, ours.fileno()])
-            process = context.Process(target=_work, args=arguments, daemon=True)
+        forked = start_method == "fork"
+        make = ForkProcess if forked else SpawnProcess
+        for _ in range(workers if workers > 1 and can_share() else 0):
+            ours, theirs = multiprocessing.Pipe()
+            shared, others = _Shared(), [worker.pipe.fileno() for worker in self._workers]
+            # A forked worker closes the locks, and the parent's ends of the pipes so far.
+            given = [*inherited, *others, ours.fileno()] if forked else []
+            arguments = (theirs, shared, rules, file_format, given)
+            process = make(target=_work, args=arguments, daemon=True)
             # The parent's handlers are none of the worker's: it sets its own before it listens.
             held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
             try:
@@ -94,7 +128,7 @@ class Renderer:
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, held)
             theirs.close()
-            self._workers.append(_Worker(process, ours, memory))
+            self._workers.append(_Worker(process, ours, shared.open()))
 
     def __enter__(self) -> Self:
         return self
