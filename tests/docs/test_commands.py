@@ -99,8 +99,8 @@ def test_fences_are_of_a_known_kind_and_what_is_only_shown_parses(name: str) -> 
 def check_bash(text: str, where: str) -> None:
     ended = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, f"{where}: {ended.stderr}"
-    for script in re.findall(r"(?:tools|tests|benchmarks|requirements)/[\w/.]+", text):
-        assert (ROOT / script).is_file(), f"{where}: {script}"
+    for path in re.findall(r"(?:tools|tests|benchmarks|requirements)/[\w/.]+", text):
+        assert (ROOT / path).exists(), f"{where}: {path}"
 
 
 def check_cron(text: str, where: str) -> None:

@@ -186,8 +186,9 @@ def test_a_kill_at_any_moment_leaves_no_trace(
         )
         for part in range(moments)
     ]
-    # Runs differ in speed: a late kill may come after the end.
-    assert ended.count(SIGKILL) >= moments - 4
+    # Runs differ in speed, so late kills may come after the end; kills at counted disk operations,
+    # below, do not depend on it.
+    assert ended.count(SIGKILL) >= 1
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Annotated, TypeVar
 
@@ -45,6 +46,15 @@ _READ_AS_NULL = frozenset(
     ]
 )
 
+# What DuckDB, pandas or Polars take for a truth value, a number or a date where a whole column
+# is such.
+_READ_AS_OTHER = re.compile(
+    r"t|f|y|n|true|false|yes|no|on|off"
+    r"|inf|infinity|nan\(.*\)|[0-9][0-9_,.]*e[-+]?[0-9]+|0[xbo][0-9a-f_]+"
+    r"|epoch|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*",
+    re.ASCII,
+)
+
 
 class Section(BaseModel):
     """A part of the configuration: frozen, unknown keys rejected; lives for a run."""
@@ -78,8 +88,8 @@ def is_plain_text(text: str) -> str:
         raise ValueError(f"must not begin with {text[0]!r}: spreadsheets would run it as a formula")
     if text.lower() in _READ_AS_NULL:
         raise ValueError("readers take this word for a missing value")
-    if not any(char.isalpha() for char in text) or text.lower() in {"inf", "infinity", "true"}:
-        raise ValueError("must hold a letter, and not read as a number or a truth value")
+    if not any(char.isalpha() for char in text) or _READ_AS_OTHER.fullmatch(text.lower()):
+        raise ValueError("must hold a letter, and not read as a number, a date or a truth value")
     return text
 
 
