@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,11 +169,10 @@ def _run(asked: Asked) -> None:
     from payworld.cli.progress import progress
     from payworld.cli.summary import run_summary, summary_table
     from payworld.engine.run import Held, Request, execute
-    from payworld.storage.archive import move_world_aside
     from payworld.storage.session import hold_world
+    from payworld.storage.state_file import STATE
 
     arguments, began = asked.arguments, monotonic()
-    stamp = clock.now_stamp()
     replace = arguments.replace
     with hold_world(asked.state_dir, asked.output_dir, clock.now_text(), replace) as found:
         world, base, records, locks = found
@@ -180,11 +180,13 @@ def _run(asked: Asked) -> None:
         if decision.period is None:
             _report_done(asked, decision)
             return
-        moved: list[str] = []
-        if decision.replaces or (world is None and replace):
-            moved = move_world_aside(asked.state_dir, asked.output_dir, stamp)
-            world, base, records = None, None, []
-        config = asked.config.world if world is None else overlaid(world, asked.given)
+        # A state that cannot be read is replaced too.
+        replaces = decision.replaces or (
+            replace and world is None and os.path.lexists(asked.state_dir / STATE)
+        )
+        config = asked.config.world
+        if world is not None and not replaces:
+            config = overlaid(world, asked.given)
         request = Request(
             mode=decision.mode,
             period=decision.period,
@@ -194,13 +196,14 @@ def _run(asked: Asked) -> None:
             workers=asked.config.workers,
             config=config,
             start_method="fork",
+            replaces=clock.now_stamp() if replaces else "",
         )
         held = Held(world, base, records, locks)
         with progress(decision.period, arguments.quiet) as on_progress:
             outcome = execute(request, held, on_progress)
     summary = run_summary(request, outcome, decision.note, monotonic() - began)
-    if moved:
-        summary = {**summary, "moved_aside": moved}
+    if outcome.moved_aside:
+        summary = {**summary, "moved_aside": outcome.moved_aside}
     if arguments.json:
         print_json(summary)
     if not arguments.quiet:

@@ -16,7 +16,15 @@ from payworld.engine.tasks import Task, cut_tasks
 from payworld.engine.workers import Renderer, StartMethod
 from payworld.errors import ConflictError, StorageError, UsageError
 from payworld.schema import TABLES
-from payworld.storage.commit import check_targets, commit, discard_work, still_whole
+from payworld.storage.archive import aside_folders, plan_moves, replaced_names
+from payworld.storage.commit import (
+    check_targets,
+    commit,
+    discard_work,
+    from_state,
+    output_of,
+    still_whole,
+)
 from payworld.storage.journal import Journal
 from payworld.storage.manifest import check_same_world, file_entry
 from payworld.storage.reference import load_reference
@@ -55,6 +63,8 @@ class Request:
     config: WorldConfig
     # The command line forks; a program that may have started threads must not.
     start_method: StartMethod = "spawn"
+    # The dated folder for the world that this one replaces; empty where it replaces none.
+    replaces: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,7 @@ class Outcome:
     rows: int = 0
     files: list[dict[str, Any]] = field(default_factory=list)
     resumed_from: int | None = None
+    moved_aside: list[str] = field(default_factory=list)
 
 
 def _header(request: Request, base: str | None) -> dict[str, Any]:
@@ -84,9 +95,10 @@ def _header(request: Request, base: str | None) -> dict[str, Any]:
         "start": iso(request.period.start),
         "end": iso(request.period.end),
         "format": request.file_format,
-        "output_dir": str(request.output_dir.resolve()),
+        "output_dir": from_state(request.state_dir, request.output_dir),
         "config": request.config.fingerprint,
         "base": base,
+        "replaces": bool(request.replaces),
     }
 
 
@@ -123,7 +135,7 @@ class _Run:
         same = bool(records) and _is_same_run(records[0], self.header)
         folders = {request.output_dir}
         if records:
-            folders.add(Path(records[0]["output_dir"]))
+            folders.add(output_of(request.state_dir, records[0]))
         if same:
             self.header["start"] = records[0]["start"]
         self.label = f"{request.mode} {self.header['start']}..{self.header['end']}"
@@ -205,13 +217,15 @@ class _Run:
 
     def _commit(self) -> None:
         request = self.request
-        checksum = commit(
-            request.state_dir, request.output_dir, self.journal, self.world, self.pending
-        )
+        places = request.state_dir, request.output_dir
+        moves = plan_moves(*places, request.replaces) if self.header["replaces"] else None
+        checksum = commit(*places, self.journal, self.world, self.pending, moves)
+        if moves:
+            self.outcome.moved_aside = aside_folders(*places, moves)
         self.outcome.files += self.pending
         self.outcome.world = self.world
         self.pending = []
-        self.header = {**self.header, "base": checksum}
+        self.header = {**self.header, "base": checksum, "replaces": False}
         if self.world.last_day == request.period.end:
             self.journal.finish()
         else:
@@ -278,13 +292,15 @@ def execute(
     """
     reference = load_reference()
     rules = compile_rules(request.config, reference)
-    world = held.world or create_world(request.config, request.period.start, reference.places)
+    world = None if request.replaces else held.world
+    world = world or create_world(request.config, request.period.start, reference.places)
     world = world.with_config(request.config)
     _check_capacity(world, rules, request.period)
-    manifest = check_same_world(request.output_dir, world)
+    leaving = frozenset(replaced_names(request.output_dir) if request.replaces else ())
+    manifest = None if request.replaces else check_same_world(request.output_dir, world)
     chunks = plan_chunks(request.period, manifest)
     names = {chunk_name(t, c, request.file_format) for c in chunks for t in TABLES}
-    check_targets(request.output_dir, request.period, names)
+    check_targets(request.output_dir, request.period, names, leaving)
     run = _Run(request, world, held.base, chunks)
     run.begin(held.records, rules)
     try:

@@ -1,4 +1,8 @@
-"""Moves a world aside before another takes its place: nothing is ever deleted."""
+"""Moves a world aside as another takes its place: nothing is ever deleted.
+
+The moves are a part of the new world's first commit: until that is decided the old world stands
+untouched, whatever happens; after it, any later run finishes them.
+"""
 
 from __future__ import annotations
 
@@ -8,66 +12,61 @@ from typing import Any
 
 from payworld.errors import StorageError
 from payworld.storage.files import fsync_folder, make_aside, naming
-from payworld.storage.journal import Journal
 from payworld.storage.manifest import MANIFEST, read_manifest
 from payworld.storage.state_file import PREVIOUS, STATE
 
-__all__ = ["finish_moves", "move_world_aside", "pending_moves"]
+__all__ = ["ASIDE", "aside_folders", "do_moves", "plan_moves", "replaced_names"]
 
 # Readers of the data folder skip names that begin with an underscore.
 ASIDE = "_replaced"
 
 
-def move_world_aside(state_dir: Path, output_dir: Path, stamp: str) -> list[str]:
-    """Move the state and the files that the manifest lists to dated folders; returns them.
-
-    The moves are written down first, so that a later run finishes what a crash cut short.
-    """
+def replaced_names(output_dir: Path) -> list[str]:
+    """Return the names in an output folder that a replaced world takes with it."""
     manifest = read_manifest(output_dir) or {"resources": []}
-    names = [resource["path"] for resource in manifest["resources"]]
-    moves = [
-        *_moves(output_dir, [*names, MANIFEST], stamp),
-        *_moves(state_dir, [PREVIOUS, STATE], stamp),
-    ]
-    journal = Journal(state_dir, {"mode": "replace"})
-    journal.append({"moves": moves}, durably=True)
-    journal.close()
-    finish_moves(moves)
-    journal.finish()
-    return sorted({str(Path(target).parent) for _, target in moves})
+    names = [*(resource["path"] for resource in manifest["resources"]), MANIFEST]
+    return [name for name in names if os.path.lexists(output_dir / name)]
 
 
-def _moves(folder: Path, names: list[str], stamp: str) -> list[list[str]]:
-    aside = folder / ASIDE / stamp
+def plan_moves(state_dir: Path, output_dir: Path, stamp: str) -> dict[str, Any]:
+    """Return what is moved aside, by name alone, and make the dated folders for it.
+
+    Raises StorageError if the folders cannot be made; nothing has been moved then.
+    """
     number = 1
-    while os.path.lexists(aside):
+    folder = stamp
+    while any(os.path.lexists(place / ASIDE / folder) for place in (state_dir, output_dir)):
         number += 1
-        aside = folder / ASIDE / f"{stamp}-{number}"
-    found = [name for name in names if os.path.lexists(folder / name)]
-    for name in found:
-        if (folder / name).parent.resolve() != folder.resolve():
-            raise StorageError(f"the manifest names {name!r}, which is outside {str(folder)!r}")
-    return [[str((folder / name).absolute()), str((aside / name).absolute())] for name in found]
+        folder = f"{stamp}-{number}"
+    moves = {
+        "folder": folder,
+        "output": replaced_names(output_dir),
+        "state": [name for name in (PREVIOUS, STATE) if os.path.lexists(state_dir / name)],
+    }
+    for place, names in ((output_dir, moves["output"]), (state_dir, moves["state"])):
+        if names:
+            make_aside(place / ASIDE / folder, place)
+    return moves
 
 
-def finish_moves(moves: list[list[str]]) -> None:
-    """Do the moves that have not been done."""
-    folders: set[Path] = set()
-    for source, target in ((Path(a), Path(b)) for a, b in moves):
-        if not os.path.lexists(source):
-            continue
-        make_aside(target.parent, source.parent)
-        with naming(source, "move aside"):
-            if os.path.lexists(target):
-                raise StorageError(f"{str(target)!r} exists; move it away and run again")
-            source.rename(target)
-        folders |= {source.parent, target.parent, target.parent.parent}
-    for folder in sorted(folders):
-        fsync_folder(folder)
+def aside_folders(state_dir: Path, output_dir: Path, moves: dict[str, Any]) -> list[str]:
+    """Return the folders that the moves fill."""
+    places = ((output_dir, moves["output"]), (state_dir, moves["state"]))
+    return [str(place / ASIDE / moves["folder"]) for place, names in places if names]
 
 
-def pending_moves(records: list[dict[str, Any]]) -> list[list[str]] | None:
-    """Return the moves that a journal tells of, None if it is not a replacement's."""
-    if not records or records[0].get("mode") != "replace":
-        return None
-    return next((record["moves"] for record in records if "moves" in record), [])
+def do_moves(state_dir: Path, output_dir: Path, moves: dict[str, Any]) -> None:
+    """Do the moves that have not been done: where the target is there, that one has been."""
+    for place, names in ((output_dir, moves["output"]), (state_dir, moves["state"])):
+        aside = place / ASIDE / moves["folder"]
+        for name in names:
+            if Path(name).name != name:
+                raise StorageError(f"the journal names {name!r}, which is outside {str(place)!r}")
+            if os.path.lexists(aside / name) or not os.path.lexists(place / name):
+                continue
+            make_aside(aside, place)
+            with naming(place / name, "move aside"):
+                (place / name).rename(aside / name)
+        if names:
+            fsync_folder(aside)
+            fsync_folder(place)

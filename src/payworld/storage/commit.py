@@ -17,9 +17,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from payworld.errors import ConflictError, StateCorruptError, StateError
-from payworld.storage.archive import finish_moves, pending_moves
+from payworld.errors import ConflictError, StateCorruptError, StateError, StorageError
+from payworld.storage.archive import do_moves
 from payworld.storage.files import (
+    check_folder,
     check_free,
     file_sha256,
     fsync_folder,
@@ -44,7 +45,7 @@ from payworld.timeline import Period, iso
 from payworld.world.codec import FORMAT_VERSION
 from payworld.world.state import World
 
-__all__ = ["check_targets", "commit", "discard_work", "recover"]
+__all__ = ["check_targets", "commit", "discard_work", "from_state", "output_of", "recover"]
 
 NEXT_STATE = ".merchants.json.next"
 
@@ -53,13 +54,18 @@ _DATA_FILE = re.compile(rf"(transactions|merchants)_{_DATE}_{_DATE}\.(csv|parque
 _WORK_FILE = re.compile(rf"\.{_DATA_FILE.pattern}\.partial(\.whole)?")
 
 
-def check_targets(output_dir: Path, period: Period, targets: set[str]) -> None:
-    """Raise ConflictError if the folder holds other files about the days to come."""
+def check_targets(
+    output_dir: Path, period: Period, targets: set[str], leaving: frozenset[str]
+) -> None:
+    """Raise ConflictError if the folder holds other files about the days to come.
+
+    Names that are leaving, because they are moved aside, do not count.
+    """
     if not output_dir.is_dir():
         return
     for path in sorted(output_dir.iterdir()):
         match = _DATA_FILE.fullmatch(path.name)
-        if not match or path.name in targets:
+        if not match or path.name in targets or path.name in leaving:
             continue
         if match[2] <= iso(period.end) and match[3] >= iso(period.start):
             raise ConflictError(
@@ -82,26 +88,52 @@ def commit(
     journal: Journal,
     world: World,
     entries: list[dict[str, Any]],
+    moves: dict[str, Any] | None = None,
 ) -> str:
     """Publish the entries' files and the world that made them; returns the state's checksum.
 
-    Raises ConflictError, before anything is decided, if a final name is taken by other bytes.
+    `moves` tells what of an earlier world is moved aside first. Raises ConflictError, before
+    anything is decided, if a final name is taken by other bytes.
     """
+    leaving = set(moves["output"]) if moves else set()
     for entry in entries:
-        check_free(output_dir / entry["path"], entry["hash"].removeprefix("sha256:"))
+        if entry["path"] not in leaving:
+            check_free(output_dir / entry["path"], entry["hash"].removeprefix("sha256:"))
     data = encode_state(world)
     checksum = state_checksum(data)
     write_durably(state_dir / NEXT_STATE, data)
     del data
-    stage_manifest(output_dir, world, entries)
-    record = {"output_dir": str(output_dir), "state": checksum, "entries": entries}
+    stage_manifest(output_dir, world, entries, anew=moves is not None)
+    record = {
+        "output_dir": from_state(state_dir, output_dir),
+        "state": checksum,
+        "entries": entries,
+        "moves": moves,
+    }
     journal.append({"commit": record}, durably=True)
     _roll_forward(state_dir, record)
     return checksum
 
 
+def from_state(state_dir: Path, output_dir: Path) -> str:
+    """Return the output folder as seen from the state folder: the two may be moved together."""
+    return os.path.relpath(output_dir.resolve(), state_dir.resolve())
+
+
+def output_of(state_dir: Path, record: dict[str, Any]) -> Path:
+    """Return the output folder that a journal's record names."""
+    return Path(os.path.normpath(state_dir.resolve() / record["output_dir"]))
+
+
 def _roll_forward(state_dir: Path, record: dict[str, Any]) -> None:
-    output_dir = Path(record["output_dir"])
+    output_dir = output_of(state_dir, record)
+    if not check_folder(output_dir, "the output folder of a run that was cut short,"):
+        raise StorageError(
+            f"a run was cut short while it published files to {str(output_dir)!r}, which is gone; "
+            "put it back and run again"
+        )
+    if record["moves"]:
+        do_moves(state_dir, output_dir, record["moves"])
     for entry in record["entries"]:
         sha256 = entry["hash"].removeprefix("sha256:")
         work, final = partial_path(output_dir, entry["path"]), output_dir / entry["path"]
@@ -150,23 +182,17 @@ def _keep_as(state_dir: Path, name: str) -> None:
 
 
 def recover(state_dir: Path) -> list[dict[str, Any]]:
-    """Finish a commit or a replacement that was cut short; returns the journal's records.
+    """Finish a commit that was decided and cut short; returns the journal's records.
 
     Call it with the world held. After a finished commit the records are the header alone, with
     the new state as its base.
     """
     records = read_journal(state_dir)
-    moves = pending_moves(records)
-    if moves is not None:
-        finish_moves(moves)
-        remove(state_dir / JOURNAL)
-        fsync_folder(state_dir)
-        return []
     if not records or "commit" not in records[-1]:
         return records
     record = records[-1]["commit"]
     _roll_forward(state_dir, record)
-    header = {**records[0], "base": record["state"]}
+    header = {**records[0], "base": record["state"], "replaces": False}
     if record["entries"][-1]["period"]["end"] == header["end"]:
         remove(state_dir / JOURNAL)
         fsync_folder(state_dir)

@@ -151,9 +151,11 @@ def check_same_world(output_dir: Path, world: World) -> dict[str, Any] | None:
     return document
 
 
-def stage_manifest(output_dir: Path, world: World, entries: list[dict[str, Any]]) -> None:
+def stage_manifest(
+    output_dir: Path, world: World, entries: list[dict[str, Any]], anew: bool = False
+) -> None:
     """Write the manifest with more files under its work name, durably."""
-    document = check_same_world(output_dir, world) or {}
+    document = {} if anew else check_same_world(output_dir, world) or {}
     resources = {resource["path"]: resource for resource in document.get("resources", [])}
     resources |= {entry["path"]: _resource(entry) for entry in entries}
     document = {

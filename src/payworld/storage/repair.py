@@ -14,7 +14,7 @@ from payworld.errors import (
     StorageError,
 )
 from payworld.storage.archive import ASIDE
-from payworld.storage.commit import discard_work
+from payworld.storage.commit import discard_work, output_of
 from payworld.storage.files import (
     fsync_folder,
     make_aside,
@@ -106,7 +106,7 @@ def recover_state(state_dir: Path, stamp: str) -> Recovery:
 def _forget_journal(state_dir: Path) -> None:
     """Drop the unfinished work of runs that began from the damaged state."""
     records = _safe_journal(state_dir)
-    folders = {Path(record["output_dir"]) for record in records[:1] if "output_dir" in record}
+    folders = {output_of(state_dir, record) for record in records[:1]}
     discard_work(state_dir, folders, frozenset())
     with naming(state_dir / JOURNAL, "remove"):
         (state_dir / JOURNAL).unlink(missing_ok=True)
