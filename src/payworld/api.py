@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import polars as pl
 
-from payworld.config import WorldConfig, validate
+from payworld.config import RunSettings, WorldConfig, validate
 from payworld.engine.decide import check_config
 from payworld.engine.run import Held, Outcome, Request, execute
 from payworld.engine.step import step_day
@@ -27,7 +28,7 @@ from payworld.errors import UsageError
 from payworld.schema import TRANSACTIONS, frame_schema
 from payworld.storage.reference import load_reference
 from payworld.storage.session import check_paths, hold_world
-from payworld.storage.state_file import read_state
+from payworld.storage.state_file import STATE, read_state
 from payworld.synthesis.frames import merchants_frame, transactions_frame
 from payworld.synthesis.plan import DayPlan
 from payworld.synthesis.rules import Rules, compile_rules
@@ -84,6 +85,17 @@ class Day:
         return self.transactions().to_pandas()
 
 
+def _day(value: date, name: str) -> int:
+    """Return a date's ordinal; UsageError for anything but a date of payworld's calendar."""
+    # A datetime is a date to Python, but what day it is depends on a zone.
+    if type(value) is not date or not FIRST_DATE <= value <= LAST_DATE:
+        raise UsageError(
+            f"{name} = {value!r}: expected a date between {FIRST_DATE} and {LAST_DATE}, as a "
+            "datetime.date"
+        )
+    return value.toordinal()
+
+
 class Simulation:
     """A world that steps forward in memory; lives until it is dropped."""
 
@@ -97,12 +109,9 @@ class Simulation:
 
         Raises ConfigError for a key or value that does not validate, UsageError for the date.
         """
-        if not FIRST_DATE <= start_date <= LAST_DATE:
-            raise UsageError(
-                f"start_date = {start_date}: expected a date between {FIRST_DATE} and {LAST_DATE}"
-            )
+        first = _day(start_date, "start_date")
         chosen = validate(WorldConfig, keys, "the configuration", base=config or WorldConfig())
-        return cls(create_world(chosen, start_date.toordinal(), load_reference().places))
+        return cls(create_world(chosen, first, load_reference().places))
 
     @classmethod
     def open(cls, state_dir: str | Path = "state") -> Self:
@@ -157,22 +166,31 @@ def generate(
     None where every day up to `end_date` is there already. Raises PayworldError.
     """
     state, output = Path(state_dir), Path(output_dir)
+    last = _day(end_date, "end_date")
+    start = None if start_date is None else _day(start_date, "start_date")
+    if start is not None and start > last:
+        raise UsageError(f"start_date = {start_date}: it lies after end_date = {end_date}")
+    settings = {"format": file_format, "workers": workers}
+    validate(RunSettings, settings, "the arguments")
+    validate(WorldConfig, config or {}, "config")
     check_paths(state, output)
+    if start is None and not os.path.lexists(state / STATE):
+        raise UsageError("start_date = None: expected the first day of a new world")
     with hold_world(state, output, "a call of payworld.generate") as (world, base, records, locks):
         keys = config or {}
         if world is None:
-            if start_date is None:
+            if start is None:
                 raise UsageError("start_date = None: expected the first day of a new world")
             chosen, first, mode = (
                 validate(WorldConfig, keys, "config"),
-                start_date.toordinal(),
+                start,
                 "initial",
             )
         else:
             chosen = validate(WorldConfig, keys, "config", base=world.config)
             check_config(world, chosen, accepted=False)
             first, mode = world.last_day + 1, "incremental"
-        period = Period(first, end_date.toordinal())
+        period = Period(first, last)
         if period.days < 1:
             return None
         request = Request(

@@ -204,6 +204,9 @@ def _run(asked: Asked) -> None:
     summary = run_summary(request, outcome, decision.note, monotonic() - began)
     if outcome.moved_aside:
         summary = {**summary, "moved_aside": outcome.moved_aside}
+    if outcome.warning:
+        summary = {**summary, "warning": outcome.warning}
+        say(f"warning: {outcome.warning}")
     if arguments.json:
         print_json(summary)
     if not arguments.quiet:

@@ -21,7 +21,7 @@ from payworld.storage.files import (
     publish,
     remove,
 )
-from payworld.storage.manifest import check_same_world
+from payworld.storage.manifest import MANIFEST, check_same_world
 from payworld.storage.reference import load_reference
 from payworld.storage.sinks import ChunkFile, partial_path, write_merchants
 from payworld.synthesis.frames import merchants_frame
@@ -65,11 +65,14 @@ def _wanted(
             "come are made by gen --incremental)"
         )
     wanted = []
+    told: set[int] = set()
     for resource in manifest["resources"]:
         start = parse_date(resource["period"]["start"], "period.start")
         end = parse_date(resource["period"]["end"], "period.end")
         if end < asked.start or start > asked.end:
             continue
+        if resource["table"] == "transactions":
+            told |= set(range(start, end + 1))
         if end > world.last_day:
             raise UsageError(
                 f"{resource['path']!r} tells of days that the world has not lived (it was taken "
@@ -79,6 +82,15 @@ def _wanted(
             done.whole.append(resource["path"])
         else:
             wanted.append({**resource, "period": Period(start, end)})
+    known = range(max(asked.start, world.start_day), min(asked.end, world.last_day) + 1)
+    untold = [day for day in known if day not in told]
+    if untold:
+        raise StorageError(
+            f"cannot make the files of {iso(untold[0])} to {iso(untold[-1])} again: "
+            f"{str(output_dir / MANIFEST)!r} lists none of those days, so what files there were is "
+            "not known. They were written to another --output-dir, or the manifest was lost: "
+            "restore it from a backup"
+        )
     return wanted
 
 

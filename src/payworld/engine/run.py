@@ -77,6 +77,19 @@ class Held:
     locks: list[int]
 
 
+def missing_before(world: World, manifest: dict[str, Any] | None) -> str:
+    """Return a warning where the folder's manifest does not reach the world's last day; or ""."""
+    ends = [resource["period"]["end"] for resource in (manifest or {"resources": []})["resources"]]
+    last = iso(world.last_day)
+    if world.last_day < world.start_day or last in ends or max(ends, default="") > last:
+        return ""
+    found = f"ends with {max(ends)}" if ends else "is missing"
+    return (
+        f"the manifest in this folder {found}, but the world has lived through {last}: files of "
+        "earlier days are elsewhere or lost, and gen verify will say so"
+    )
+
+
 @dataclass
 class Outcome:
     """What a run did; lives until it is reported."""
@@ -87,6 +100,7 @@ class Outcome:
     files: list[dict[str, Any]] = field(default_factory=list)
     resumed_from: int | None = None
     moved_aside: list[str] = field(default_factory=list)
+    warning: str = ""
 
 
 def _header(request: Request, base: str | None) -> dict[str, Any]:
@@ -298,10 +312,12 @@ def execute(
     _check_capacity(world, rules, request.period)
     leaving = frozenset(replaced_names(request.output_dir) if request.replaces else ())
     manifest = None if request.replaces else check_same_world(request.output_dir, world)
+    warning = missing_before(world, manifest)
     chunks = plan_chunks(request.period, manifest)
     names = {chunk_name(t, c, request.file_format) for c in chunks for t in TABLES}
     check_targets(request.output_dir, request.period, names, leaving)
     run = _Run(request, world, held.base, chunks)
+    run.outcome.warning = warning
     run.begin(held.records, rules)
     try:
         return _generate(run, rules, {chunk.end for chunk in chunks}, held.locks, on_progress)

@@ -53,8 +53,16 @@ class PaymentLaws:
         self._last_card = 0
         self._known = True
         self._last_day = 0
+        self._next_file_day = world.start_day
+        self._adrift = False
         # From which card number on each era's BINs were drawn.
         self._era_first_card = [1] + [0] * (len(eras) - 1)
+
+    def begin_file(self, period: Period) -> None:
+        """Take up the numbering anew where the days before a file are told of elsewhere."""
+        self._adrift = period.start != self._next_file_day
+        self._known = self._known and not self._adrift
+        self._next_file_day = period.end + 1
 
     def skip(self, rows: int) -> None:
         """Step over a file that cannot be read: cards are taken up again from what follows."""
@@ -80,6 +88,8 @@ class PaymentLaws:
         self, batch: pl.DataFrame, days: IntArray, period: Period
     ) -> Iterator[tuple[BoolArray, str]]:
         numbers = _numbers(batch["payment_id"], "TXN")
+        if self._adrift and len(numbers):
+            self._next_payment, self._adrift = int(numbers[0]), False
         expected = self._next_payment + np.arange(len(batch))
         yield numbers != expected, "payment_id does not follow the payment before it"
         self._next_payment += len(batch)

@@ -14,6 +14,7 @@ from payworld.engine.replay import rules_by_era
 from payworld.errors import StorageError
 from payworld.reports.laws import PaymentLaws
 from payworld.schema import MERCHANTS, TRANSACTIONS
+from payworld.storage.commit import data_files
 from payworld.storage.files import file_sha256
 from payworld.storage.manifest import check_same_world
 from payworld.storage.read import read_batches
@@ -134,6 +135,8 @@ def _check_file(
         last = iso(world.last_day)
         report.add(name, 0, f"it tells of days after {last}, the last that the world has lived")
         return 0
+    if is_payments:
+        laws.begin_file(period)
     if not _check_bytes(report, path, resource):
         laws.skip(int(resource["rows"]) if is_payments else 0)
         return 0
@@ -174,6 +177,9 @@ def verify(
         on_file(resource["path"])
         report.files += 1
         payments += _check_file(report, output_dir, resource, world, laws)
+    listed = {resource["path"] for resource in resources}
+    for name in sorted(data_files(output_dir) - listed):
+        report.add(name, 0, "it is not in the manifest, but readers of the folder would take it")
     transactions = [_period(r) for r in resources if r["table"] == "transactions"]
     _check_coverage(report, transactions, world)
     if not report.total and payments != world.total_transactions:

@@ -45,13 +45,26 @@ from payworld.timeline import Period, iso
 from payworld.world.codec import FORMAT_VERSION
 from payworld.world.state import World
 
-__all__ = ["check_targets", "commit", "discard_work", "from_state", "output_of", "recover"]
+__all__ = [
+    "check_targets",
+    "commit",
+    "data_files",
+    "discard_work",
+    "from_state",
+    "output_of",
+    "recover",
+]
 
 NEXT_STATE = ".merchants.json.next"
 
 _DATE = r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
 _DATA_FILE = re.compile(rf"(transactions|merchants)_{_DATE}_{_DATE}\.(csv|parquet)")
 _WORK_FILE = re.compile(rf"\.{_DATA_FILE.pattern}\.partial(\.whole)?")
+
+
+def data_files(output_dir: Path) -> set[str]:
+    """Return the names in a folder that have the form of a data file's."""
+    return {path.name for path in output_dir.iterdir() if _DATA_FILE.fullmatch(path.name)}
 
 
 def check_targets(

@@ -140,12 +140,19 @@ def read_manifest(output_dir: Path) -> dict[str, Any] | None:
     return document
 
 
+def _told(document: dict[str, Any]) -> str:
+    other = document.get("world")
+    if not isinstance(other, dict):
+        return "it does not say which"
+    return f"seed {other.get('seed')}, begun on {other.get('start_date')}"
+
+
 def check_same_world(output_dir: Path, world: World) -> dict[str, Any] | None:
     """Return the folder's manifest; ConflictError if its files belong to another world."""
     document = read_manifest(output_dir)
     if document is not None and document.get("world") != world_identity(world):
         raise ConflictError(
-            f"{str(output_dir)!r} holds the files of another world ({document.get('world')}); "
+            f"{str(output_dir)!r} holds the files of another world ({_told(document)}); "
             "name another --output-dir"
         )
     return document
