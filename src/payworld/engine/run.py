@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -139,6 +141,7 @@ class _Run:
         self.label = ""
         self.pending: list[dict[str, Any]] = []
         self.chunk: ChunkFile | None = None
+        self.beside: ThreadPoolExecutor | None = None
         self.outcome = Outcome(world, request.period)
         self.committed_at = self.checked_at = monotonic()
         self.journal: Journal
@@ -193,6 +196,7 @@ class _Run:
                 self.request.output_dir, period, self.request.file_format
             )
             chunk.begin()
+        chunk.beside = self.beside
         for part in parts:
             chunk.append(part, 0)
         chunk.rows += task.rows
@@ -343,8 +347,12 @@ def _generate(
     if expected_rows(run.world, rules, left) < WORKER_ROWS:
         workers = 1
     request = run.request
-    with Renderer(rules, request.file_format, workers, locks, request.start_method) as renderer:
-        # Not before the workers are forked: a progress bar may start a thread.
+    with (
+        ExitStack() as stack,
+        Renderer(rules, request.file_format, workers, locks, request.start_method) as renderer,
+    ):
+        # Not before the workers are forked: both may start a thread.
+        run.beside = stack.enter_context(ThreadPoolExecutor(1)) if workers > 1 else None
         on_progress(run.world.last_day, 0)
         for task, parts in renderer.render(cut_tasks(_days(run, rules), last_days)):
             run.take(task, parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from payworld.timeline import Period
 __all__ = ["ChunkFile", "chunk_name", "partial_path", "write_merchants"]
 
 SLICE_BYTES = 1 << 18
+BESIDE_BYTES = 1 << 20
 # How much is written before the disk is told to begin: the final fsync then finds little to do.
 FLUSH_BYTES = 32 << 20
 
@@ -61,6 +63,8 @@ class ChunkFile:
         self._digest = hashlib.sha256()
         self._descriptor = -1
         self._flushed = 0
+        # Where there are workers, this process hashes and a thread of it writes at the same time.
+        self.beside: ThreadPoolExecutor | None = None
 
     def begin(self) -> None:
         """Begin with an empty file."""
@@ -88,11 +92,16 @@ class ChunkFile:
     def append(self, data: memoryview | bytes, rows: int) -> None:
         """Add rendered bytes that hold a number of rows."""
         view = memoryview(data)
-        # Slice by slice: what was just hashed is still in the cache when it is written.
-        for at in range(0, len(view), SLICE_BYTES):
-            part = view[at : at + SLICE_BYTES]
-            self._digest.update(part)
-            write_all(self._descriptor, part, self.path)
+        if self.beside is not None and len(view) >= BESIDE_BYTES:
+            written = self.beside.submit(write_all, self._descriptor, view, self.path)
+            self._digest.update(view)
+            written.result()
+        else:
+            # Slice by slice: what was just hashed is still in the cache when it is written.
+            for at in range(0, len(view), SLICE_BYTES):
+                part = view[at : at + SLICE_BYTES]
+                self._digest.update(part)
+                write_all(self._descriptor, part, self.path)
         self.bytes += len(view)
         if self.bytes - self._flushed >= FLUSH_BYTES:
             begin_writing(self._descriptor, self._flushed, self.bytes - self._flushed)

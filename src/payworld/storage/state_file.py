@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,35 @@ SEARCH_VERSION = 400
 
 def encode_state(world: World) -> bytearray:
     """Return the bytes of merchants.json; the checksum covers every other byte."""
-    document = {"checksum": _BLANK.decode(), **to_document(world, load_reference())}
-    data = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    digest = hashlib.sha256(data).hexdigest().encode()
+    document = to_document(world, load_reference())
+    data = bytearray(b'{\n  "checksum": "' + _BLANK + b'"')
+    for key, value in document.items():
+        data += b',\n  "' + key.encode() + b'": '
+        if isinstance(value, Iterator):
+            _add_pieces(data, value)
+        else:
+            data += _indented(value)
+    data += b"\n}\n"
     at = data.index(_KEY) + len(_KEY)
-    whole = bytearray(data)
-    whole[at : at + 64] = digest
-    return whole
+    data[at : at + 64] = hashlib.sha256(data).hexdigest().encode()
+    return data
+
+
+def _indented(value: Any) -> bytes:
+    """Return a value as JSON that stands one level down: no text holds a raw line feed."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).replace(b"\n", b"\n  ")
+
+
+def _add_pieces(data: bytearray, pieces: Iterator[dict[str, Any]]) -> None:
+    """Add one object that comes in pieces."""
+    begun = False
+    for piece in pieces:
+        if piece:
+            data += b"," if begun else b"{"
+            # Without the piece's own braces.
+            data += _indented(piece)[1 : -len(b"\n  }")]
+            begun = True
+    data += b"\n  }" if begun else b"{}"
 
 
 def state_checksum(data: bytes | bytearray) -> str:

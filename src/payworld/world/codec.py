@@ -6,7 +6,7 @@ run and one that was made in many have equal documents.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from payworld.config.model import SIZES
 from payworld.errors import ConfigError, StateCorruptError, StateNewerError
 from payworld.timeline import iso, parse_date
 from payworld.version import __version__
-from payworld.world.arrays import frozen
+from payworld.world.arrays import IntArray, frozen
 from payworld.world.reference import Bins, Places, Reference
 from payworld.world.state import (
     CHANGE_TYPES,
@@ -29,12 +29,16 @@ from payworld.world.state import (
     VersionBatch,
     World,
     merchant_id,
+    versions_in,
 )
 
 __all__ = ["FORMAT_VERSION", "from_document", "migrate", "to_document"]
 
 FORMAT = "payworld-world"
 FORMAT_VERSION = 1
+
+# Cards or merchants in a piece of the document.
+PIECE = 2_000
 
 # From each older format version to the next; a new version adds one line and an old world.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -66,17 +70,23 @@ def _card_id(ordinal: int) -> str:
     return f"CARD{ordinal:010d}"
 
 
-def _cards_document(pool: CardPool, bins: Bins) -> dict[str, dict[str, str]]:
-    return {
-        _card_id(ordinal): {
-            "id": _card_id(ordinal),
-            "bin": bins.bin[row],
-            "type": bins.card_type[row],
-            "issuer": bins.issuer[row],
-            "brand": bins.brand[row],
+def _cards_document(pool: CardPool, bins: Bins) -> Iterator[dict[str, Any]]:
+    """Yield the stored cards by id, some thousands at a time."""
+    for at in range(0, len(pool), PIECE):
+        yield {
+            (name := _card_id(ordinal)): {
+                "id": name,
+                "bin": bins.bin[row],
+                "type": bins.card_type[row],
+                "issuer": bins.issuer[row],
+                "brand": bins.brand[row],
+            }
+            for ordinal, row in zip(
+                pool.ordinal[at : at + PIECE].tolist(),
+                pool.bin_row[at : at + PIECE].tolist(),
+                strict=True,
+            )
         }
-        for ordinal, row in zip(pool.ordinal.tolist(), pool.bin_row.tolist(), strict=True)
-    }
 
 
 def _iso_or_none(days: Iterable[int]) -> list[str | None]:
@@ -89,55 +99,74 @@ def _iso_or_none(days: Iterable[int]) -> list[str | None]:
     return found
 
 
-def _merchants_document(world: World, places: Places) -> dict[str, list[dict[str, Any]]]:
+def _merchants_document(world: World, places: Places) -> Iterator[dict[str, Any]]:
+    """Yield the merchants' versions by id, some thousands of merchants at a time."""
+    batch = versions_in(world, world.start_day, world.last_day)
+    if batch is None:
+        return
+    order = np.argsort(batch.merchant, kind="stable")
+    owners = batch.merchant[order]
+    for first in range(0, len(world.merchants), PIECE):
+        low, high = np.searchsorted(owners, [first, first + PIECE])
+        yield _lives(world, places, batch, order[low:high])
+
+
+def _lives(
+    world: World, places: Places, batch: VersionBatch, rows: IntArray
+) -> dict[str, list[dict[str, Any]]]:
+    """Return versions (rows of the batch, merchants ascending) by merchant id."""
     merchants = world.merchants
-    ids = [merchant_id(ordinal) for ordinal in range(len(merchants))]
-    opened = _iso_or_none(merchants.opened.tolist())
-    last_paid = _iso_or_none(merchants.last_paid.tolist())
-    sizes = [SIZES[code] for code in merchants.size.tolist()]
-    document: dict[str, list[dict[str, Any]]] = {name: [] for name in ids}
-    for batch in world.versions:
-        effective = _iso_or_none(batch.effective.tolist())
-        for row, version, day, change, place, mdr_bps, address, phone, email in zip(
-            batch.merchant.tolist(),
-            batch.version.tolist(),
-            effective,
-            batch.change.tolist(),
-            batch.place.tolist(),
-            batch.mdr_bps.tolist(),
-            batch.address,
-            batch.phone,
-            batch.email,
-            strict=True,
-        ):
-            gone = change == Change.CHURN
-            document[ids[row]].append(
-                {
-                    "merchant_id": ids[row],
-                    "merchant_name": merchants.name[row],
-                    "industry": merchants.industry[row],
-                    "address": address,
-                    "city": places.city[place],
-                    "state": places.state[place],
-                    "zip_code": places.zip_code[place],
-                    "phone": phone,
-                    "email": email,
-                    "mdr_rate": f"0.{mdr_bps:04d}" if mdr_bps < 10_000 else "1.0000",
-                    "size_category": sizes[row],
-                    "creation_date": opened[row],
-                    "effective_date": day,
-                    "status": "churned" if gone else "active",
-                    "last_transaction_date": last_paid[row],
-                    "version": version,
-                    "change_type": CHANGE_TYPES[change],
-                    "churn_date": day if gone else None,
-                }
-            )
+    owners = batch.merchant[rows]
+    opened = _iso_or_none(merchants.opened[owners].tolist())
+    last_paid = _iso_or_none(merchants.last_paid[owners].tolist())
+    effective = _iso_or_none(batch.effective[rows].tolist())
+    document: dict[str, list[dict[str, Any]]] = {}
+    for row, owner, version, day, change, place, mdr_bps, size, born, paid in zip(
+        rows.tolist(),
+        owners.tolist(),
+        batch.version[rows].tolist(),
+        effective,
+        batch.change[rows].tolist(),
+        batch.place[rows].tolist(),
+        batch.mdr_bps[rows].tolist(),
+        merchants.size[owners].tolist(),
+        opened,
+        last_paid,
+        strict=True,
+    ):
+        gone = change == Change.CHURN
+        name = merchant_id(owner)
+        document.setdefault(name, []).append(
+            {
+                "merchant_id": name,
+                "merchant_name": merchants.name[owner],
+                "industry": merchants.industry[owner],
+                "address": batch.address[row],
+                "city": places.city[place],
+                "state": places.state[place],
+                "zip_code": places.zip_code[place],
+                "phone": batch.phone[row],
+                "email": batch.email[row],
+                "mdr_rate": f"0.{mdr_bps:04d}" if mdr_bps < 10_000 else "1.0000",
+                "size_category": SIZES[size],
+                "creation_date": born,
+                "effective_date": day,
+                "status": "churned" if gone else "active",
+                "last_transaction_date": paid,
+                "version": version,
+                "change_type": CHANGE_TYPES[change],
+                "churn_date": day if gone else None,
+            }
+        )
     return document
 
 
 def to_document(world: World, reference: Reference) -> dict[str, Any]:
-    """Return the world as plain JSON types, without the checksum that the file carries."""
+    """Return the world as plain JSON types, without the checksum that the file carries.
+
+    The two long objects, `card_profiles` and `merchants`, are iterators of their pieces: a state
+    in memory a second time would make a run's peak grow with its length.
+    """
     month = world.month
     return {
         "format": FORMAT,
