@@ -133,5 +133,5 @@ def test_wrong_arguments_of_a_program_write_nothing(
 
 
 def test_a_simulation_begins_on_a_date_alone() -> None:
-    with pytest.raises(PayworldError, match="as a datetime.date"):
+    with pytest.raises(PayworldError, match="expected a date between"):
         Simulation.create("2024-01-01")  # type: ignore[arg-type]
