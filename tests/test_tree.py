@@ -41,8 +41,7 @@ def tree() -> tuple[Path, ...]:
         capture_output=True,
         check=False,
     )
-    if listing.returncode != 0:
-        pytest.skip("not a git work tree")
+    assert listing.returncode == 0, "these tests read the tree as git lists it: run them in a clone"
     names = {os.fsdecode(name) for name in listing.stdout.split(b"\0") if name}
     # A file deleted since the last commit is still listed.
     return tuple(path for name in sorted(names) if (path := ROOT / name).is_file())

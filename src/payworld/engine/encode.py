@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -39,12 +40,11 @@ _CARD_AND_BIN = np.dtype(
 _TERMINAL = np.dtype([("prefix", f"S{len(_PRESENT) + 1}"), ("high", "u4"), ("low", "u4")])
 
 
-class Encoder:
+class Encoder(Protocol):
     """Turns columns into bytes that can be appended one after another; lives for a run."""
 
     def encode(self, columns: TransactionColumns) -> memoryview:
         """Return the bytes of a block."""
-        raise NotImplementedError
 
 
 @dataclass(eq=False)
