@@ -41,7 +41,7 @@ def __getattr__(name: str) -> Any:
 
         return load.load_data_from_json
     if name in _MODELS:
-        from payworld.storage.database.engine import require
+        from payworld.storage.database.urls import require
 
         require("sqlalchemy", "greenlet")
         from payworld.storage.database import models

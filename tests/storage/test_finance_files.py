@@ -14,6 +14,8 @@ import pytest
 
 from payworld.datasets.personal_finance import generate_dataset, write_dataset
 from payworld.errors import ConflictError, LockedError, StorageError
+from payworld.storage import finance_files
+from payworld.storage.database.readers import open_source
 
 AS_OF = "2025-11-03"
 TABLES = ("users", "accounts", "transactions")
@@ -173,6 +175,35 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, file_format: str
     )
     assert "size limit" in run.stdout
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("last", ["users.csv", "transactions.csv", "meta.json"])
+def test_a_kill_between_the_files_of_a_folder_leaves_none_that_loads(
+    tmp_path: Path, last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rewrite(folder: str) -> None:
+        # Equal users and accounts, and as many transactions: only meta.json tells them apart.
+        write_dataset(
+            tmp_path / folder, 3, as_of="2025-11-02", seed=1, file_format="csv", replace=True
+        )
+
+    def killed(work: Path, final: Path) -> None:
+        if final.name == last:
+            raise KeyboardInterrupt
+        work.replace(final)
+
+    write_dataset(tmp_path / "out", 3, as_of="2025-11-03", seed=1, file_format="csv")
+    monkeypatch.setattr(finance_files, "replace_file", killed)
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        rewrite("out")
+    monkeypatch.undo()
+    with pytest.raises(StorageError, match="not whole"):
+        list(open_source(tmp_path / "out").items())
+    rewrite("out")
+    rewrite("undisturbed")
+    for path in (tmp_path / "undisturbed").iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
 
 
 def peak_megabytes(file_format: str, num_users: int, out: Path) -> float:

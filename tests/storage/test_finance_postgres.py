@@ -4,9 +4,10 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import asyncpg
 import pytest
@@ -43,7 +44,9 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 async def query(folder: str, database: str, sql: str) -> list[tuple[Any, ...]]:
     connection = await asyncpg.connect(user="postgres", database=database, host=folder)
     try:
-        return [tuple(row) for row in await connection.fetch(sql)]
+        found = await connection.fetch(sql)
+        # As the file and the models have them.
+        return [tuple(str(v) if isinstance(v, UUID) else v for v in row) for row in found]
     finally:
         await connection.close()
 
@@ -164,10 +167,62 @@ def test_a_server_that_is_down_is_told_without_the_password(tmp_path: Path) -> N
     assert "127.0.0.1" in str(caught.value)
 
 
+def test_a_server_that_is_down_is_told_before_the_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "users.json").write_text("no JSON at all")
+    with pytest.raises(StorageError, match="cannot be used"):
+        load_file(tmp_path / "users.json", f"postgresql://ann@/finance?host={tmp_path}")
+
+
+def test_columns_have_the_types_of_what_they_hold(tmp_path: Path, database: Any) -> None:
+    load_file(make(tmp_path / "first.json", 3), url(database) + "&sslmode=disable")
+    columns = database(
+        "SELECT column_name, data_type FROM information_schema.columns "
+        "WHERE table_schema = 'public'"
+    )
+    types = dict(columns)
+    assert {types[name] for name in ("id", "user_id", "account_id")} == {"uuid"}
+    assert {types[name] for name in ("balance", "limit", "min_payment", "amount")} == {"bigint"}
+    assert {types[name] for name in ("created_at", "date")} == {"timestamp without time zone"}
+    assert {types[name] for name in ("consent", "is_overdue", "pending")} == {"boolean"}
+    assert types["apr"] == "double precision"
+
+
+def test_tables_with_other_types_are_left_alone(tmp_path: Path, database: Any) -> None:
+    load_file(make(tmp_path / "first.json", 3), url(database))
+    before = everything(database)
+    database("ALTER TABLE transactions ALTER amount TYPE numeric(12, 2)")
+    with pytest.raises(ConflictError, match=r"its amount is NUMERIC\(12, 2\), not a whole number"):
+        load_file(make(tmp_path / "second.json", 3, seed=2), url(database), "replace")
+    assert everything(database) == before
+
+
+@pytest.mark.parametrize("has_tables", [False, True])
+def test_of_two_loads_at_once_one_fills_the_database(
+    tmp_path: Path, database: Any, has_tables: bool
+) -> None:
+    files = [make(tmp_path / f"{seed}.json", 60, seed) for seed in (1, 2)]
+    if has_tables:
+        load_file(files[0], url(database))
+        database("TRUNCATE users, accounts, transactions")
+
+    def attempt(path: Path) -> str:
+        try:
+            load_file(path, url(database))
+        except ConflictError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        said = sorted(pool.map(attempt, files))
+    assert said[0] == ""
+    assert "already holds 60 users" in said[1]
+    assert len(database("SELECT id FROM users")) == 60
+
+
 def test_foreign_keys_and_unique_emails_hold(tmp_path: Path, database: Any) -> None:
     load_file(make(tmp_path / "first.json"), url(database))
     with pytest.raises(asyncpg.ForeignKeyViolationError):
-        database("UPDATE accounts SET user_id = 'nobody'")
+        database("UPDATE accounts SET user_id = gen_random_uuid()")
     with pytest.raises(asyncpg.UniqueViolationError):
         database("UPDATE users SET email = 'a@b.example'")
 

@@ -53,6 +53,14 @@ WRONG_VALUES = [
     ("users", 2, "created_at", "yesterday"),
     ("users", 2, "created_at", 1730000000),
     ("users", 2, "created_at", "2025-02-30T10:00:00"),
+    ("users", 2, "created_at", "2025-02-20"),
+    ("users", 2, "created_at", "2025-W10-1"),
+    ("users", 2, "created_at", "20250220T101010"),
+    ("users", 2, "created_at", "2025-02-20\n10:00:00"),
+    ("users", 2, "created_at", "2025-02-20x10:00:00"),
+    ("users", 2, "created_at", "2025-02-20T10:00"),
+    ("users", 2, "created_at", "0001-01-01T00:00:00+14:00"),
+    ("users", 2, "created_at", "9999-12-31T23:59:59-14:00"),
     ("accounts", 1, "user_id", {}),
     ("accounts", 1, "type", "loan"),
     ("accounts", 1, "subtype", "piggy_bank"),
@@ -269,6 +277,52 @@ def test_parquet_of_other_types_is_named(tmp_path: Path) -> None:
     rows.with_columns(pl.col("amount") / 100).write_parquet(path)
     message = refused(tmp_path / "out", tmp_path / "payworld.db")
     assert "row 0 (transactions).amount" in message
+
+
+@pytest.mark.parametrize("kind", [pl.Date, pl.Time, pl.Duration])
+def test_parquet_times_that_are_none_are_named(tmp_path: Path, kind: Any) -> None:
+    path = folder(tmp_path, "parquet") / "transactions.parquet"
+    pl.read_parquet(path).with_columns(pl.lit(1).cast(kind).alias("date")).write_parquet(path)
+    message = refused(tmp_path / "out", tmp_path / "payworld.db")
+    assert "row 0 (transactions).date" in message
+    assert "ISO 8601" in message
+
+
+def test_parquet_times_with_a_zone_are_those_of_utc_as_in_json(tmp_path: Path) -> None:
+    path = folder(tmp_path, "parquet") / "transactions.parquet"
+    rows = pl.read_parquet(path)
+    zoned = pl.col("date").dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
+    rows.with_columns(zoned + pl.duration(microseconds=250)).write_parquet(path)
+    source = open_source(tmp_path / "out")
+    times = [t for b in source.batches() if b.table == "transactions" for t in b.columns["date"]]
+    assert times == [f"{time}.000250" for time in rows["date"].dt.to_string("%Y-%m-%dT%H:%M:%S")]
+    assert check(tmp_path / "out")["transactions"] == len(rows)
+
+
+@pytest.mark.parametrize("rate", ["1_5", " 15", "15.", "nan", "inf", "٢١", "0x15"])
+def test_a_rate_that_only_python_would_read_is_named(tmp_path: Path, rate: str) -> None:
+    path = folder(tmp_path, "csv") / "accounts.csv"
+    text = path.read_text()
+    apr = str(DATA["accounts"][CARD]["apr"])
+    assert f",{apr}," in text
+    path.write_text(text.replace(f",{apr},", f",{rate},", 1))
+    assert f".apr = {rate!r}" in refused(tmp_path / "out", tmp_path / "payworld.db")
+
+
+def test_a_folder_that_is_not_whole_is_told(tmp_path: Path) -> None:
+    meta = folder(tmp_path, "csv") / "meta.json"
+    meta.unlink()
+    assert "has no meta.json" in refused(tmp_path / "out", tmp_path / "payworld.db")
+    meta.write_text("{}")
+    assert check(tmp_path / "out")["users"] == 6
+
+
+def test_a_line_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "users.jsonl", 6, as_of=AS_OF, seed=1, file_format="jsonl")
+    lines = (tmp_path / "users.jsonl").read_bytes().split(b"\n")
+    lines[4] = lines[4].replace(b'"name":"', b'"name":"\xe9')
+    (tmp_path / "users.jsonl").write_bytes(b"\n".join(lines))
+    assert "line 5, byte " in refused(tmp_path / "users.jsonl", tmp_path / "payworld.db")
 
 
 def test_a_file_that_is_no_parquet_is_told(tmp_path: Path) -> None:

@@ -89,9 +89,10 @@ def generate(
     debug: Debug = False,
 ) -> None:
     """Generate users with accounts and a believable history."""
-    if context.invoked_subcommand is not None:
-        return
     with _guarded(debug):
+        _check_places(context, load)
+        if context.invoked_subcommand is not None:
+            return
         settings = _read_config(config, {"seed": seed, "num_users": num_users})
         if print_config:
             from payworld.config import to_commented_yaml
@@ -120,6 +121,26 @@ def load_command(
     with _guarded(debug):
         _check_database(database_url, if_exists)
         _load(file, database_url, if_exists, quiet)
+
+
+def _check_places(context: typer.Context, load: bool) -> None:
+    """Refuse options that would have no effect where they stand."""
+    from payworld.errors import UsageError
+
+    given = [
+        f"--{'format' if name == 'file_format' else name.replace('_', '-')}"
+        for name in context.params
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    command = context.invoked_subcommand
+    if command is not None and given:
+        raise UsageError(
+            f"{given[0]} stands before {command!r}, where it has no effect: write the options "
+            f"after it, as in gen finance {command} FILE --if-exists replace"
+        )
+    idle = [name for name in ("--database-url", "--if-exists") if name in given]
+    if idle and not load:
+        raise UsageError(f"{idle[0]} has no effect without --load: add --load, or leave it out")
 
 
 def _guarded(debug: bool) -> AbstractContextManager[None]:
@@ -162,13 +183,15 @@ def _target(output: Path | None, file_format: str | None) -> tuple[Path, str]:
             f"--output = {str(output)!r} ends in .{ending}, but --format is {file_format}: "
             "change one of them"
         )
+    if output is not None and not output.name and file_format in ("json", "jsonl"):
+        raise UsageError(f"--output = {str(output)!r}: expected the name of a file")
     return output or DEFAULT_OUTPUT[file_format], file_format
 
 
 def _check_database(url: str, if_exists: str) -> None:
     """Refuse a wrong URL or mode before any work is done."""
-    from payworld.storage.database.engine import parse_url
     from payworld.storage.database.load import check_mode
+    from payworld.storage.database.urls import parse_url
 
     check_mode(if_exists)
     parse_url(url)

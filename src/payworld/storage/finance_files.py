@@ -21,16 +21,26 @@ import polars as pl
 from payworld.errors import ConflictError, LockedError, StorageError
 from payworld.storage.files import file_sha256, fsync_folder, naming, remove, replace_file
 
-__all__ = ["FORMATS", "TABLES", "TIME_FORMAT", "Tables", "records", "write_tables"]
+__all__ = ["CATEGORIES", "FORMATS", "TABLES", "TIME_FORMAT", "Tables", "records", "write_tables"]
 
 FORMATS = ("json", "jsonl", "csv", "parquet")
 TABLES = ("users", "accounts", "transactions")
+CATEGORIES = (
+    "FOOD_AND_DRINK",
+    "GENERAL_MERCHANDISE",
+    "TRANSPORTATION",
+    "ENTERTAINMENT",
+    "UTILITIES",
+    "HEALTHCARE",
+    "INCOME",
+)
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
 Tables: TypeAlias = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
 """Users, accounts and transactions of some users."""
 
 _CHUNK_ROWS = 20_000
+_META = "meta.json"
 
 
 def write_tables(
@@ -43,13 +53,13 @@ def write_tables(
     """Write the blocks to the output; return whether anything was new.
 
     JSON and JSON Lines are one file. CSV and Parquet are a folder: a file for each table, and
-    meta.json. Equal bytes that are there already are left alone; other bytes are a
-    ConflictError, unless they are to be replaced.
+    meta.json, which appears last. Equal bytes that are there already are left alone; other
+    bytes are a ConflictError, unless they are to be replaced.
     """
     if file_format in ("json", "jsonl"):
         finals = [output]
     else:
-        names = [*(f"{table}.{file_format}" for table in TABLES), "meta.json"]
+        names = [*(f"{table}.{file_format}" for table in TABLES), _META]
         finals = [output / name for name in names]
     with ExitStack() as stack:
         files = [stack.enter_context(_work_file(final)) for final in finals]
@@ -68,14 +78,16 @@ def _work_path(final: Path) -> Path:
 @contextmanager
 def _work_file(final: Path) -> Iterator[BinaryIO]:
     """Open the work file of a final name for this process alone; remove it at the end."""
+    with naming(final, "write"):
+        if final.is_dir():
+            raise OSError(errno.EISDIR, "", str(final))
     work = _work_path(final)
     with naming(final.parent, "make"):
         final.parent.mkdir(parents=True, exist_ok=True)
     with naming(final, "write"):
-        if final.is_dir():
-            raise OSError(errno.EISDIR, "", str(final))
         descriptor = os.open(work, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(descriptor, "wb") as file:
+    # On a full disk the closing fails too: it writes what is still held back.
+    with naming(final, "write"), os.fdopen(descriptor, "wb") as file:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Another run may have published this very file between the two calls.
@@ -95,6 +107,12 @@ def _work_file(final: Path) -> Iterator[BinaryIO]:
 
 def _publish_all(finals: list[Path], replace: bool) -> bool:
     new = [final for final in finals if not _is_there(final, replace)]
+    meta = finals[-1]
+    if new and meta.name == _META and os.path.lexists(meta):
+        # Until all files are new, nobody shall take those of two data sets for one.
+        remove(meta)
+        fsync_folder(meta.parent)
+        new = [*new, meta] if meta not in new else new
     for final in new:
         if os.path.lexists(final):
             replace_file(_work_path(final), final)

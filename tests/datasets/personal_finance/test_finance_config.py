@@ -110,6 +110,7 @@ def test_every_knob_is_described() -> None:
         ("transactions: {per_account: [100, 20]}", "upside down"),
         ("transactions: {history_days: 10}", "transactions.history_days"),
         ("accounts: {apr_range: [0, 200]}", "accounts.apr_range"),
+        ("accounts: {apr_range: [12.994, 12.996]}", "at most 2 decimals"),
         ("income: {rhythms: {weekly: 0, biweekly: 0, semi_monthly: 0, monthly: 0}}", "rhythm"),
         ("utilities: {merchants: []}", "utilities.merchants"),
         ("spending: {HEALTHCARE: {hour_weights: [1, 2]}}", "hour_weights"),
@@ -131,6 +132,8 @@ EXTREMES: list[dict[str, Any]] = [
     {"accounts": {"subtype_shares": {"checking": 0, "savings": 0, "credit_card": 1}}},
     {"income": {"rhythms": {"weekly": 0, "biweekly": 0, "semi_monthly": 0}}},
     {"transactions": {"expense_range": [19.99, 19.99]}},
+    {"accounts": {"credit_limit": [1010.5, 1050.25], "utilisation": [1.0, 1.0]}},
+    {"transactions": {"per_account": [1, 5], "subscription_share": 1.0}},
     {"transactions": {"pending_share": 0.5, "pending_days": 14}},
     {"transactions": {"pending_share": 0.0}},
     {
@@ -167,7 +170,12 @@ def test_the_laws_hold_for_extreme_configurations(document: dict[str, Any]) -> N
     for account, oldest, n in first.iter_rows():
         assert oldest > created[owners[account]]
         assert rules.per_account[0] <= n <= rules.per_account[1]
+    limits = accounts["limit"].drop_nulls()
+    bounds = config.accounts.credit_limit
+    assert limits.is_between(round(bounds[0] * 100), round(bounds[1] * 100)).all()
+    assert accounts.filter(pl.col("balance") > pl.col("limit")).is_empty()
     pending = rows.filter("pending")
+    assert pending.select((age <= pl.duration(days=rules.pending_days)).all()).item()
     assert abs(len(pending) - rules.pending_share * len(rows)) <= len(accounts)
     is_income = rows["category"] == "INCOME"
     low, high = rules.expense_range

@@ -137,3 +137,9 @@ def test_a_history_too_short_for_the_rules_is_refused() -> None:
     account = generate_accounts(user, as_of=AS_OF)[0]
     with pytest.raises(UsageError, match="32 days"):
         generate_transactions(account, user | {"created_at": "2025-10-30T10:00:00"}, as_of=AS_OF)
+
+
+@pytest.mark.parametrize("index", [-1, 10_000_000])
+def test_a_user_of_no_data_set_is_refused(index: int) -> None:
+    with pytest.raises(UsageError, match=f"index = {index}: expected 0 to 9,999,999"):
+        generate_user(index, as_of=AS_OF)

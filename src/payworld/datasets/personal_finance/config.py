@@ -12,18 +12,10 @@ from payworld.config.model import Shares
 from payworld.config.types import AmountRange, Count, Factor, Number, Section, Share, Text
 from payworld.datasets.personal_finance import catalog
 from payworld.randomness import MAX_SEED
+from payworld.storage.finance_files import CATEGORIES
 
 __all__ = ["CATEGORIES", "MAX_USERS", "RHYTHMS", "SUBTYPES", "FinanceConfig"]
 
-CATEGORIES = (
-    "FOOD_AND_DRINK",
-    "GENERAL_MERCHANDISE",
-    "TRANSPORTATION",
-    "ENTERTAINMENT",
-    "UTILITIES",
-    "HEALTHCARE",
-    "INCOME",
-)
 SUBTYPES = ("checking", "savings", "credit_card")
 RHYTHMS = ("weekly", "biweekly", "semi_monthly", "monthly")
 MAX_USERS = 10_000_000
@@ -49,11 +41,17 @@ def _rising_numbers(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
+def _two_decimals(value: float) -> float:
+    if abs(value * 100 - round(value * 100)) > 1e-6:
+        raise ValueError("at most 2 decimals")
+    return value
+
+
 _Days = Annotated[Count, Field(ge=MIN_DAYS, le=3650)]
 _Hours = Annotated[
     tuple[Factor, ...], Field(min_length=24, max_length=24), AfterValidator(_some_hour)
 ]
-_Percent = Annotated[Number, Field(ge=0, le=100)]
+_Percent = Annotated[Number, Field(ge=0, le=100), AfterValidator(_two_decimals)]
 
 
 class CategoryWeights(Shares):
@@ -221,7 +219,9 @@ class Transactions(Section):
         180, description=f"days before as-of in which transactions lie, {MIN_DAYS} to 3,650"
     )
     pending_share: Annotated[Number, Field(ge=0, le=0.5)] = Field(
-        0.05, description="share of transactions, the newest of each account, 0 to 0.5"
+        0.05,
+        description="share of transactions, the newest of each account, 0 to 0.5; fewer where "
+        "pending_days hold fewer",
     )
     pending_days: Annotated[Count, Field(ge=1, le=14)] = Field(
         5, description="days before as-of in which pending transactions lie, 1 to 14"

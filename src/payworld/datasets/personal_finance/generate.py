@@ -47,7 +47,8 @@ Record = dict[str, Any]
 
 
 def _rules(as_of: date | str, config: FinanceConfig | None) -> Rules:
-    text = as_of.strftime("%Y-%m-%d") if isinstance(as_of, date) else as_of
+    # A datetime is a date too; strftime writes years before 1000 with fewer digits.
+    text = date.isoformat(as_of) if isinstance(as_of, date) else as_of
     return compile_rules(config or FinanceConfig(), parse_date(text, "as_of"))
 
 
@@ -69,7 +70,9 @@ def generate_user(
     config: FinanceConfig | None = None,
 ) -> Record:
     """Return the user with a number, from 0: the same one in every data set of the seed."""
-    seed = _checked(seed, index + 1, config)
+    if not 0 <= index < MAX_USERS:
+        raise UsageError(f"index = {index}: expected 0 to {MAX_USERS - 1:,}")
+    seed = _checked(seed, 1, config)
     users = make_users(seed, index, 1, _rules(as_of, config))
     return records(users_frame(seed, index, users))[0]
 

@@ -79,15 +79,17 @@ def make_history(seed: int, accounts: Accounts, rules: Rules) -> History:
     account = rows.account
     index = np.arange(len(order)) - starts[account]
     newest_first = accounts.n_transactions[account] - 1 - index
+    day = day[order]
+    recent = day >= rules.as_of - rules.config.transactions.pending_days
     return History(
         account=account,
         index=index,
-        day=day[order],
+        day=day,
         second=second[order],
         amount_cents=amount[order],
         group=rows.group[order],
         name=name[order],
-        pending=newest_first < pending_count[account],
+        pending=(newest_first < pending_count[account]) & recent,
     )
 
 

@@ -124,23 +124,24 @@ def make_details(seed: int, low: Words, subtype: IntArray, config: FinanceConfig
     """Return the details of accounts by id (low word) and subtype."""
     rules = config.accounts
     is_card = subtype == CREDIT_CARD
-    steps = np.array(rules.credit_limit) / 100
-    limit = whole_numbers(
-        uniforms(seed, "account.limit", low) ** 1.5, int(np.ceil(steps[0])), int(steps[1])
-    )
+    lowest, highest = (round(bound * 100) for bound in rules.credit_limit)
+    share = uniforms(seed, "account.limit", low) ** 1.5
+    steps = whole_numbers(share, -(-lowest // 10_000), max(highest // 10_000, -(-lowest // 10_000)))
+    # A range without a multiple of 100 dollars has its upper end alone.
+    limit = np.minimum(steps * 10_000, highest)
     least, most = rules.utilisation
     used = least + (most - least) * uniforms(seed, "account.utilisation", low) ** 1.7
     ranges = np.array([rules.checking_balance, rules.savings_balance, (1.0, 1.0)])[subtype] * 100
     share = uniforms(seed, "account.balance", low)
     held = ranges[:, 0] * (ranges[:, 1] / ranges[:, 0]) ** share
-    balance = np.where(is_card, np.floor(limit * 10_000 * used), np.rint(held)).astype(np.int64)
+    balance = np.where(is_card, np.floor(limit * used), np.rint(held)).astype(np.int64)
     apr_low, apr_high = (round(bound * 100) for bound in rules.apr_range)
     overdue = uniforms(seed, "account.overdue", low) < rules.overdue_share
     return Details(
         name=whole_numbers(uniforms(seed, "account.name", low), 0, 3),
         mask=whole_numbers(uniforms(seed, "account.mask", low), 0, 9999),
         balance_cents=balance,
-        limit_cents=limit * 10_000,
+        limit_cents=limit,
         apr=whole_numbers(uniforms(seed, "account.apr", low), apr_low, apr_high) / 100,
         min_payment_cents=np.rint(balance * rules.min_payment_share).astype(np.int64),
         is_overdue=is_card & overdue & (balance > 0),

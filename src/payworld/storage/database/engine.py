@@ -2,76 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from payworld.errors import MissingExtraError, PayworldError, StorageError, UsageError
+from payworld.errors import PayworldError, StorageError
+from payworld.storage.database.urls import masked, parse_url
 from payworld.storage.files import naming
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["DEFAULT_URL", "masked", "naming_database", "open_engine", "parse_url", "require"]
-
-DEFAULT_URL = "sqlite+aiosqlite:///data/payworld.db"
-_DRIVERS = {
-    "sqlite": "aiosqlite",
-    "sqlite+aiosqlite": "aiosqlite",
-    "postgres": "asyncpg",
-    "postgresql": "asyncpg",
-    "postgresql+asyncpg": "asyncpg",
-}
-_CONNECT_SECONDS = 10
-_BUSY_SECONDS = 10
-
-
-def masked(url: str) -> str:
-    """Return a database URL without its password.
-
-    >>> masked("postgresql://ann:secret@db.example/finance?password=secret")
-    'postgresql://ann:***@db.example/finance?password=***'
-    """
-    url = re.sub(r"(//[^:/@]*):.*@", r"\1:***@", url)
-    return re.sub(r"(?i)((?:password|passfile|sslpassword)=)[^&]*", r"\1***", url)
-
-
-def require(*packages: str) -> None:
-    """Raise MissingExtraError if a package of the extra `db` is not installed."""
-    for package in packages:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise MissingExtraError(package, "db") from error
-
-
-def parse_url(url: str) -> URL:
-    """Return the URL with its asynchronous driver; UsageError for any other database."""
-    require("sqlalchemy", "greenlet")
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    expected = "expected sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER@HOST:PORT/DATABASE"
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise UsageError(
-            f"--database-url = {masked(url)!r}: not a database URL; {expected}"
-        ) from error
-    driver = _DRIVERS.get(parsed.drivername)
-    if driver is None:
-        raise UsageError(
-            f"--database-url = {masked(url)!r}: {parsed.drivername!r} is not supported; {expected}"
-        )
-    require(driver)
-    dialect = "sqlite" if driver == "aiosqlite" else "postgresql"
-    if dialect == "postgresql" and not parsed.database:
-        raise UsageError(f"--database-url = {masked(url)!r}: names no database; {expected}")
-    return parsed.set(drivername=f"{dialect}+{driver}")
+__all__ = ["naming_database", "open_engine"]
 
 
 def _reason(error: BaseException) -> str:
@@ -107,28 +52,44 @@ def naming_database(url: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def open_engine(url: str) -> AsyncIterator[AsyncEngine]:
-    """Open an engine for a URL and dispose of it; the folder of a SQLite file is made."""
-    parsed = parse_url(url)
+    """Open an engine for a URL and dispose of it; the folder of a SQLite file is made.
+
+    A server is called at once, so that one that is down is told before any work is done.
+    """
+    parsed, connect_args = parse_url(url)
     from sqlalchemy import event
     from sqlalchemy.ext.asyncio import create_async_engine
 
-    if parsed.get_backend_name() == "sqlite":
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    if is_sqlite:
         _make_folder(parsed.database)
-        engine = create_async_engine(parsed, connect_args={"timeout": _BUSY_SECONDS})
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    else:
-        engine = create_async_engine(parsed, connect_args={"timeout": _CONNECT_SECONDS})
+    engine = create_async_engine(parsed, connect_args=connect_args)
     try:
+        if is_sqlite:
+            event.listen(engine.sync_engine, "do_connect", _try_sqlite)
+            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        else:
+            async with engine.connect():
+                pass
         yield engine
     finally:
         await engine.dispose()
 
 
 def _make_folder(database: str | None) -> None:
-    if database and database != ":memory:" and not database.startswith("file:"):
+    if database and not database.startswith("file:"):
         folder = Path(database).parent
         with naming(folder, "make"):
             folder.mkdir(parents=True, exist_ok=True)
+
+
+def _try_sqlite(_dialect: object, _record: object, args: list[Any], options: Any) -> None:
+    """Open a SQLite file in this thread first, which raises what is wrong with it.
+
+    aiosqlite's own thread outlives a failed opening, and prints a traceback when the event loop
+    is gone by then.
+    """
+    sqlite3.connect(*args, **options).close()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,23 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from payworld.errors import ConflictError, StorageError, UsageError
-from payworld.storage.database.engine import naming_database, open_engine, require
+from payworld.storage.database.engine import naming_database, open_engine
+from payworld.storage.database.layout import make_indexes, prepare, tables
 from payworld.storage.database.readers import open_source
 from payworld.storage.database.records import COLUMNS, Batch, shown
 from payworld.storage.database.spool import Spool
+from payworld.storage.database.urls import parse_url, require
 from payworld.storage.database.validate import validate_source
-from payworld.storage.finance_files import TABLES
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-__all__ = ["IF_EXISTS", "check_mode", "load_data_from_json", "load_file"]
+__all__ = ["IF_EXISTS", "check_driver", "check_mode", "load_data_from_json", "load_file"]
 
 IF_EXISTS = ("fail", "replace", "append")
 _TIMES = ("created_at", "date")
 _LOOKUP_ROWS = 5_000
-_PLAIN_TIMES = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{8}(?:\n|\Z))+")
 
 Progress = Callable[[int], None]
 
@@ -46,6 +45,7 @@ def load_file(
     """
     require("sqlalchemy", "greenlet")
     check_mode(if_exists)
+    parse_url(url)
     with _without_cycle_search():
         return asyncio.run(_load_file(path, url, if_exists, on_valid))
 
@@ -70,7 +70,7 @@ async def _load_file(
 ) -> dict[str, int]:
     source = open_source(path)
     with naming_database(url):
-        # A wrong URL is told before the work of reading the file.
+        # A server that is down is told before the work of reading the file.
         async with open_engine(url) as engine:
             with Spool() as spool:
                 counts = validate_source(source, spool.add)
@@ -115,8 +115,9 @@ async def _fill(
     if_exists: str,
     progress: Progress | None = None,
 ) -> None:
+    check_driver(connection)
     await _ensure_begun(connection)
-    is_bulk = await connection.run_sync(_prepare, if_exists)
+    is_bulk = await connection.run_sync(prepare, if_exists)
     for batch in spool.batches():
         if not is_bulk:
             await connection.run_sync(_refuse_duplicates, batch, source)
@@ -124,7 +125,17 @@ async def _fill(
         if progress is not None:
             progress(len(batch.numbers))
     if is_bulk:
-        await connection.run_sync(_index)
+        await connection.run_sync(make_indexes)
+
+
+def check_driver(connection: AsyncConnection) -> None:
+    """Raise StorageError for another driver: each has a fast way of its own for many rows."""
+    dialect = connection.dialect
+    if dialect.driver not in ("aiosqlite", "asyncpg"):
+        raise StorageError(
+            f"a session on {dialect.name}+{dialect.driver} cannot load; expected "
+            "sqlite+aiosqlite or postgresql+asyncpg"
+        )
 
 
 async def _ensure_begun(connection: AsyncConnection) -> None:
@@ -139,109 +150,11 @@ async def _ensure_begun(connection: AsyncConnection) -> None:
             await connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _tables() -> list[Table]:
-    from payworld.storage.database.models import Base
-
-    return [Base.metadata.tables[name] for name in TABLES]
-
-
-def _prepare(connection: Connection, if_exists: str) -> bool:
-    """Make the tables ready; return whether they are empty and without indexes."""
-    from sqlalchemy import delete
-    from sqlalchemy.schema import CreateTable
-
-    held = _rows_held(connection)
-    if any(held.values()) and if_exists == "fail":
-        rows = ", ".join(f"{held.get(name, 0):,} {name}" for name in TABLES)
-        raise ConflictError(
-            f"the database already holds {rows}; nothing was changed: say --if-exists replace "
-            "to swap them for the file's, or --if-exists append to add the file's to them"
-        )
-    is_bulk = if_exists == "replace" or not any(held.values())
-    if is_bulk:
-        _drop_indexes(connection, held)
-        # Children first.
-        for table in reversed(_tables()):
-            if held.get(table.name):
-                connection.execute(delete(table))
-    for table in _tables():
-        if table.name not in held:
-            connection.execute(CreateTable(table))
-    if not is_bulk:
-        _index(connection)
-    return is_bulk
-
-
-def _rows_held(connection: Connection) -> dict[str, int]:
-    """Return the rows of each of the tables that is there."""
-    from sqlalchemy import inspect
-
-    existing = set(inspect(connection).get_table_names())
-    held = {}
-    for table in _tables():
-        if table.name in existing:
-            _check_columns(connection, table)
-            held[table.name] = _count(connection, table)
-    return held
-
-
-def _drop_indexes(connection: Connection, tables: Iterable[str]) -> None:
-    from sqlalchemy import inspect
-    from sqlalchemy.schema import DropIndex
-
-    _check_references(connection)
-    for table in _tables():
-        if table.name in tables:
-            there = {index["name"] for index in inspect(connection).get_indexes(table.name)}
-            for index in table.indexes:
-                if index.name in there:
-                    connection.execute(DropIndex(index))
-
-
-def _check_columns(connection: Connection, table: Table) -> None:
-    """Refuse a table of the same name that belongs to something else."""
-    from sqlalchemy import inspect
-
-    there = {column["name"] for column in inspect(connection).get_columns(table.name)}
-    wanted = {column.name for column in table.columns}
-    if not wanted <= there:
-        missing = ", ".join(sorted(wanted - there))
-        raise ConflictError(
-            f"the database has a table {table.name!r} of another kind (without {missing}); "
-            "nothing was changed: name another database"
-        )
-
-
-def _count(connection: Connection, table: Table) -> int:
-    from sqlalchemy import func, select
-
-    return connection.execute(select(func.count()).select_from(table)).scalar_one()
-
-
-def _check_references(connection: Connection) -> None:
-    """Let PostgreSQL check foreign keys now: it changes no index while checks are pending."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
-
-
-def _index(connection: Connection) -> None:
-    """Make the indexes that are not there: after a bulk load, one sort is cheaper."""
-    from sqlalchemy import inspect
-    from sqlalchemy.schema import CreateIndex
-
-    _check_references(connection)
-    for table in _tables():
-        there = {index["name"] for index in inspect(connection).get_indexes(table.name)}
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            if index.name not in there:
-                connection.execute(CreateIndex(index))
-
-
 def _refuse_duplicates(connection: Connection, batch: Batch, source: str) -> None:
     """Raise ConflictError if the database has an id or email of the batch already."""
     from sqlalchemy import select
 
-    table = next(table for table in _tables() if table.name == batch.table)
+    table = next(table for table in tables() if table.name == batch.table)
     for field in ("id", "email") if batch.table == "users" else ("id",):
         values = batch.columns[field]
         column = table.columns[field]
@@ -271,9 +184,10 @@ def _sqlite_times(texts: list[str]) -> list[str]:
     >>> _sqlite_times(["2025-11-02T18:30:00"])
     ['2025-11-02 18:30:00.000000']
     """
-    lines = "\n".join(texts)
-    if not _PLAIN_TIMES.fullmatch(lines):
+    # A valid time of this length is such a one: longer ones have fractions or zones.
+    if set(map(len, texts)) != {len("2025-11-02T18:30:00")}:
         return [time.isoformat(" ", "microseconds") for time in _times(texts)]
+    lines = "\n".join(texts)
     # One replacement for all: a format for each costs ten times as much.
     return (lines.replace("T", " ").replace("\n", ".000000\n") + ".000000").split("\n")
 
@@ -293,16 +207,13 @@ def _rows(
 async def _insert(connection: AsyncConnection, batch: Batch) -> None:
     """Add a batch by the driver's fastest way: COPY in PostgreSQL, executemany in SQLite."""
     names = [column.name for column in COLUMNS[batch.table]]
-    dialect = connection.dialect.name
     # SQLAlchemy's own executemany took a quarter longer: it looks at every value.
     driver: Any = (await connection.get_raw_connection()).driver_connection
-    if dialect == "postgresql":
+    if connection.dialect.name == "postgresql":
         await driver.copy_records_to_table(batch.table, records=_rows(batch, _times), columns=names)
-    elif dialect == "sqlite":
+    else:
         marks = ", ".join("?" * len(names))
         quoted = ", ".join(f'"{name}"' for name in names)
         # Names of our own tables and columns alone.
         statement = f'INSERT INTO "{batch.table}" ({quoted}) VALUES ({marks})'  # noqa: S608
         await driver.executemany(statement, _rows(batch, _sqlite_times))
-    else:
-        raise StorageError(f"a {dialect} database is not supported; expected SQLite or PostgreSQL")

@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 __all__ = ["Account", "Base", "Transaction", "User"]
@@ -25,6 +26,9 @@ _NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+# A text of 36 characters in Python and in SQLite; PostgreSQL keeps it in 16 bytes.
+_UUID = String(36).with_variant(UUID(as_uuid=False), "postgresql")
 
 
 def _reference(column: str) -> ForeignKey:
@@ -44,7 +48,7 @@ class User(Base):
     __tablename__ = "users"
     __table_args__ = (UniqueConstraint("email"),)
 
-    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    id: Mapped[str] = mapped_column(_UUID, primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     email: Mapped[str] = mapped_column(String(254))
     consent: Mapped[bool] = mapped_column(Boolean)
@@ -58,8 +62,8 @@ class Account(Base):
 
     __tablename__ = "accounts"
 
-    id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    user_id: Mapped[str] = mapped_column(String(36), _reference("users.id"), index=True)
+    id: Mapped[str] = mapped_column(_UUID, primary_key=True)
+    user_id: Mapped[str] = mapped_column(_UUID, _reference("users.id"), index=True)
     type: Mapped[str] = mapped_column(String(20))
     subtype: Mapped[str] = mapped_column(String(20))
     name: Mapped[str] = mapped_column(String(200))
@@ -82,8 +86,8 @@ class Transaction(Base):
 
     __tablename__ = "transactions"
 
-    id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    account_id: Mapped[str] = mapped_column(String(36), _reference("accounts.id"), index=True)
+    id: Mapped[str] = mapped_column(_UUID, primary_key=True)
+    account_id: Mapped[str] = mapped_column(_UUID, _reference("accounts.id"), index=True)
     date: Mapped[datetime] = mapped_column(DateTime, index=True)
     amount: Mapped[int] = mapped_column(BigInteger)
     category: Mapped[str] = mapped_column(String(40))

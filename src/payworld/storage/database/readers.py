@@ -19,6 +19,14 @@ from payworld.storage.finance_files import TABLES
 __all__ = ["Item", "Source", "open_source"]
 
 _LINES_BYTES = 4 << 20
+_JSON_KINDS = {
+    list: "a list",
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
 _BOM = b"\xef\xbb\xbf"
 
 Item: TypeAlias = "Batch | dict[str, Any]"
@@ -82,16 +90,24 @@ def _folder_source(path: Path, suffix: str) -> Source:
 
     def read() -> Iterator[Item]:
         meta = path / "meta.json"
-        if meta.exists():
-            yield _as_meta(_parse(meta.read_bytes(), str(meta)), str(meta))
+        if not meta.exists():
+            raise StorageError(
+                f"{str(path)!r} has no meta.json, which gen finance writes last: the folder is not "
+                "whole. Run the command that made it again; in a folder of your own let meta.json "
+                "hold {}"
+            )
+        yield _as_meta(_parse(meta.read_bytes(), str(meta)), str(meta))
         for table in TABLES:
             yield from read_table(path / f"{table}{suffix}", table)
 
     return Source(path, read)
 
 
-def _parse(data: bytes, source: str, first_line: int = 1) -> Any:
-    """Return parsed JSON; StorageError tells an encoding that is not UTF-8 from bad JSON."""
+def _parse(data: bytes, source: str, line: int | None = None) -> Any:
+    """Return parsed JSON; StorageError tells an encoding that is not UTF-8 from bad JSON.
+
+    `line` is the number of the data's first line, if it is one of a file of many documents.
+    """
     data = data.removeprefix(_BOM)
     try:
         return orjson.loads(data)
@@ -103,12 +119,13 @@ def _parse(data: bytes, source: str, first_line: int = 1) -> Any:
         data.decode()
     except UnicodeDecodeError as error:
         raise StorageError(
-            f"{source}: byte {error.start:,} is not UTF-8; save the file as UTF-8"
+            f"{source}: {'' if line is None else f'line {line:,}, '}byte {error.start:,} is not "
+            "UTF-8; save the file as UTF-8"
         ) from problem
     if not data.strip():
         raise StorageError(f"{source}: is empty; expected users, accounts and transactions")
     raise StorageError(
-        f"{source}: line {problem.lineno + first_line - 1:,}, column {problem.colno}: not JSON: "
+        f"{source}: line {problem.lineno + (line or 1) - 1:,}, column {problem.colno}: not JSON: "
         f"{problem.msg}"
     ) from problem
 
@@ -123,7 +140,7 @@ def _read_document(path: Path) -> Iterator[Item]:
     document = _parse(path.read_bytes(), str(path))
     if not isinstance(document, dict):
         raise StorageError(
-            f"{path}: is a {type(document).__name__}; expected an object with {', '.join(TABLES)}"
+            f"{path}: is {_JSON_KINDS[type(document)]}; expected an object with {', '.join(TABLES)}"
         )
     for key in document:
         if key not in (*TABLES, "meta"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -14,7 +15,14 @@ from payworld.storage.database.records import BATCH_ROWS, COLUMNS, Batch, unknow
 from payworld.storage.files import naming
 from payworld.storage.finance_files import TIME_FORMAT
 
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch
+    from pyarrow.parquet import ParquetFile
+
 __all__ = ["read_csv", "read_parquet"]
+
+# float() takes more: white space, underscores, digits of other scripts, nan and inf.
+_NUMBER = re.compile(r"-?[0-9]{1,20}(?:[.][0-9]{1,20})?(?:[eE][-+]?[0-9]{1,3})?")
 
 
 def _check_header(header: Iterable[str], table: str, source: str) -> None:
@@ -75,10 +83,7 @@ def _whole(text: str) -> int | str:
 
 
 def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    return float(text) if _NUMBER.fullmatch(text) else text
 
 
 def _flag(text: str) -> bool | str:
@@ -93,6 +98,25 @@ _TEXT_TYPES: Mapping[str, Callable[[str], Any]] = {
 }
 
 
+def _with_texts(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame with its times as ISO 8601 texts; those with a zone in UTC."""
+    texts = []
+    for name, kind in frame.schema.items():
+        if isinstance(kind, pl.Datetime):
+            time = pl.col(name).dt.cast_time_unit("us")
+            if kind.time_zone:
+                time = time.dt.convert_time_zone("UTC")
+            # A fraction of a second only where there is one.
+            texts.append(time.dt.to_string(f"{TIME_FORMAT}%.f"))
+    return frame.with_columns(texts)
+
+
+def _arrow_batches(file: ParquetFile, names: list[str]) -> Iterator[RecordBatch]:
+    # One row group at a time: a walk over all of them keeps what it has read.
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(BATCH_ROWS, [group], columns=names)
+
+
 def read_parquet(path: Path, table: str) -> Iterator[Batch]:
     """Yield the batches of a table in Parquet; StorageError names the file."""
     import pyarrow as pa
@@ -103,10 +127,8 @@ def read_parquet(path: Path, table: str) -> Iterator[Batch]:
     try:
         with naming(path, "read"), pq.ParquetFile(path) as file:
             _check_header(file.schema_arrow.names, table, str(path))
-            for arrow in file.iter_batches(BATCH_ROWS, columns=names):
-                frame = pl.DataFrame(arrow)
-                times = [name for name, kind in frame.schema.items() if kind.is_temporal()]
-                frame = frame.with_columns(pl.col(times).dt.to_string(TIME_FORMAT))
+            for arrow in _arrow_batches(file, names):
+                frame = _with_texts(pl.DataFrame(arrow))
                 numbers = range(first, first + len(frame))
                 label = f"row {{}} ({table})"
                 yield Batch(table, frame.to_dict(as_series=False), numbers, label)

@@ -64,8 +64,8 @@ def _repeated(parts: list[Prints]) -> Prints:
 def validate_source(source: Source, keep: Callable[[Batch], None]) -> dict[str, int]:
     """Return the records of each table; StorageError names the first bad record and field.
 
-    `keep` is called with every batch whose values are as expected. Memory: eight bytes a record
-    besides one batch (a JSON document is held whole).
+    `keep` is called with every batch whose values are as expected. Memory: about twenty bytes a
+    record, eight of them kept, besides one batch (a JSON document is held whole).
     """
     counts = dict.fromkeys(TABLES, 0)
     index, meta = _Index(), dict[str, Any]()

@@ -1,0 +1,140 @@
+"""Makes the tables ready for a load, in its transaction: checked, emptied, with indexes or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from payworld.errors import ConflictError
+from payworld.storage.finance_files import TABLES
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Table
+
+__all__ = ["make_indexes", "prepare", "tables"]
+
+# Two loads into one PostgreSQL database wait for each other here: "payworld" in ASCII.
+_LOCK = 0x706179776F726C64
+
+
+def tables() -> list[Table]:
+    """Return the tables, parents first."""
+    from payworld.storage.database.models import Base
+
+    return [Base.metadata.tables[name] for name in TABLES]
+
+
+def prepare(connection: Connection, if_exists: str) -> bool:
+    """Make the tables ready; return whether they are empty and without indexes."""
+    from sqlalchemy import delete
+    from sqlalchemy.schema import CreateTable
+
+    _wait_for_others(connection)
+    held = _rows_held(connection)
+    if any(held.values()) and if_exists == "fail":
+        rows = ", ".join(f"{held.get(name, 0):,} {name}" for name in TABLES)
+        raise ConflictError(
+            f"the database already holds {rows}; nothing was changed: say --if-exists replace "
+            "to swap them for the file's, or --if-exists append to add the file's to them"
+        )
+    is_bulk = if_exists == "replace" or not any(held.values())
+    if is_bulk:
+        _drop_indexes(connection, held)
+        # Children first.
+        for table in reversed(tables()):
+            if held.get(table.name):
+                connection.execute(delete(table))
+    for table in tables():
+        if table.name not in held:
+            connection.execute(CreateTable(table))
+    if not is_bulk:
+        make_indexes(connection)
+    return is_bulk
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """Wait until no other load is on its way; SQLite has one writer at a time by itself."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+
+def _rows_held(connection: Connection) -> dict[str, int]:
+    """Return the rows of each of the tables that is there."""
+    from sqlalchemy import inspect
+
+    existing = set(inspect(connection).get_table_names())
+    held = {}
+    for table in tables():
+        if table.name in existing:
+            _check_columns(connection, table)
+            held[table.name] = _count(connection, table)
+    return held
+
+
+def _drop_indexes(connection: Connection, names: Iterable[str]) -> None:
+    from sqlalchemy import inspect
+    from sqlalchemy.schema import DropIndex
+
+    _check_references(connection)
+    for table in tables():
+        if table.name in names:
+            there = {index["name"] for index in inspect(connection).get_indexes(table.name)}
+            for index in table.indexes:
+                if index.name in there:
+                    connection.execute(DropIndex(index))
+
+
+def _check_columns(connection: Connection, table: Table) -> None:
+    """Refuse a table of the same name that belongs to something else."""
+    from sqlalchemy import inspect
+
+    there = {
+        column["name"]: column["type"] for column in inspect(connection).get_columns(table.name)
+    }
+    missing = ", ".join(sorted(column.name for column in table.columns if column.name not in there))
+    if missing:
+        raise _foreign(table, f"without {missing}")
+    for column in table.columns:
+        wanted, found = column.type.dialect_impl(connection.dialect), there[column.name]
+        if _kind(wanted) != "other" and _kind(found) != _kind(wanted):
+            raise _foreign(table, f"its {column.name} is {found}, not {_kind(wanted)}")
+
+
+def _foreign(table: Table, difference: str) -> ConflictError:
+    return ConflictError(
+        f"the database has a table {table.name!r} of another kind ({difference}); nothing was "
+        "changed: name another database"
+    )
+
+
+def _kind(column_type: Any) -> str:
+    """Return the kind of a column where a wrong one would take values and spoil them."""
+    from sqlalchemy import Integer, Uuid
+
+    kinds = (("a whole number", Integer), ("a UUID", Uuid))
+    return next((name for name, kind in kinds if isinstance(column_type, kind)), "other")
+
+
+def _count(connection: Connection, table: Table) -> int:
+    from sqlalchemy import func, select
+
+    return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def _check_references(connection: Connection) -> None:
+    """Let PostgreSQL check foreign keys now: it changes no index while checks are pending."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def make_indexes(connection: Connection) -> None:
+    """Make the indexes that are not there: after a bulk load, one sort is cheaper."""
+    from sqlalchemy import inspect
+    from sqlalchemy.schema import CreateIndex
+
+    _check_references(connection)
+    for table in tables():
+        there = {index["name"] for index in inspect(connection).get_indexes(table.name)}
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            if index.name not in there:
+                connection.execute(CreateIndex(index))
