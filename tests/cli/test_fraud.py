@@ -4,9 +4,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from payworld.cli.fraud import app
+from payworld.storage.output_file import OutputFile
 
 RUN = ("--run-date", "2024-05-06", "--num-workers", "1")
 FOLDER = Path("outputs/payments/year=2024/month=05")
@@ -81,6 +83,18 @@ def test_the_printed_schema_is_a_schema() -> None:
     assert printed.stdout.count("- name: ") == 24
 
 
+def test_the_schema_in_force_is_printed_whole() -> None:
+    Path("mine.yaml").write_text("version: 2.0\nfields: [{name: card_scheme, alias: brand}]\n")
+    printed = run("--schema", "mine.yaml", "--print-schema")
+    data = yaml.safe_load(printed.stdout)
+    assert data["version"] == "2.0"
+    (field,) = data["fields"]
+    assert (field["name"], field["alias"], field["dtype"]) == ("card_scheme", "brand", "string")
+    assert field["enum"] == ["VISA", "MASTERCARD", "AMEX", "DISCOVER"]
+    Path("again.yaml").write_text(printed.stdout)
+    assert run("--schema", "again.yaml", "--print-schema").stdout == printed.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -89,10 +103,17 @@ def test_the_printed_schema_is_a_schema() -> None:
         (("--realism", "v9"), "--realism: realism = 'v9'"),
         (("--start-date", "2024-02-30"), "--start-date: temporal.start_date = '2024-02-30'"),
         (("--start-date", "2024-03-02", "--end-date", "2024-03-01"), "swap them"),
+        (("--start-date", "2024-03-02", "--end-date", "2024-03-01"), "--end-date: temporal.end_d"),
         (("--start-date", "2024-06-01"), "after the end date"),
         (("--run-date", "yesterday"), "--run-date = 'yesterday'"),
         (("--weekday-weights", "{"), "--weekday-weights = '{': not JSON"),
         (("--weekday-weights", '{"9": 1}'), "unknown weekday '9'"),
+        (("--weekday-weights", "[1, 2]"), "or a list of seven"),
+        (("--weekday-weights", "{}"), "--weekday-weights: temporal.weekday_weights"),
+        (("--weekday-weights", '{"0": 1, "0": 2}'), "the same key twice in 0, 0"),
+        (("--weekday-weights", "[" * 100_000), "[...': not JSON: maximum recursion depth"),
+        (("--time-components", "[]"), "expected a list of 1 to 100 peaks"),
+        (("--time-components", '[{"mean_hours": 1}]'), "did you mean 'mean_hour'"),
         (("--time-components", '[{"mean_hour": 1}]'), "--time-components: temporal"),
         (("--format", "xml"), "--format = 'xml': expected one of parquet, csv"),
         (("--log-level", "loud"), "--log-level = 'loud'"),
@@ -144,13 +165,21 @@ def test_an_unexpected_failure_exits_1_without_a_traceback(
 
 
 def test_a_taken_name_is_not_overwritten() -> None:
-    assert run("--rows", "10", *RUN).exit_code == 0
-    assert run("--rows", "10", *RUN).exit_code == 0
+    assert "wrote outputs/payments" in run("--rows", "10", *RUN).stderr
+    again = run("--rows", "10", *RUN)
+    assert (again.exit_code, again.stderr[:13]) == (0, "already there")
     before = (FOLDER / "payments_10_2024-05-06.parquet").read_bytes()
     result = run("--rows", "10", "--seed", "1", *RUN)
     assert result.exit_code == 1
     assert "other bytes" in result.stderr
     assert (FOLDER / "payments_10_2024-05-06.parquet").read_bytes() == before
+
+
+def test_a_run_whose_file_another_one_writes_exits_75() -> None:
+    with OutputFile(FOLDER / "payments_10_2024-05-06.parquet", "--out"):
+        result = run("--rows", "10", *RUN)
+    assert result.exit_code == 75
+    assert "another run is writing" in result.stderr
 
 
 def test_a_full_disk_is_a_clear_error() -> None:
@@ -167,7 +196,7 @@ def test_an_interrupt_leaves_no_file() -> None:
     command = [sys.executable, "-c", INTERRUPTED]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode == 130, result.stderr
-    assert "interrupted" in result.stderr
+    assert "interrupted: what is not whole has no name yet; run the same command" in result.stderr
     assert "Traceback" not in result.stderr
     assert [path for path in Path("outputs").rglob("*") if path.is_file()] == []
 
@@ -175,17 +204,14 @@ def test_an_interrupt_leaves_no_file() -> None:
 INTERRUPTED = """
 import os, signal
 from payworld.cli.fraud import main
-import payworld.datasets.fraud_stream.run as run
+from payworld.datasets.fraud_stream.output import StreamOutput
 import sys
 sys.argv = ["gen", "--rows", "400000", "--num-workers", "2"]
-before = run._sink
-def sink(*given):
-    add, finish = before(*given)
-    def then(data):
-        add(data)
-        os.kill(os.getpid(), signal.SIGINT)
-    return then, finish
-run._sink = sink
+add = StreamOutput.add
+def then(*given):
+    add(*given)
+    os.kill(os.getpid(), signal.SIGINT)
+StreamOutput.add = then
 main()
 """
 

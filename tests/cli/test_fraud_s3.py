@@ -260,6 +260,42 @@ def test_upload_again_after_a_failure_finishes_it(
     assert faults.seen
 
 
+def test_what_is_stored_already_is_not_sent_again(
+    aws: tuple[Any, Faults], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, faults = aws
+    client.create_bucket(Bucket="raw")
+    monkeypatch.setenv("RAW_BUCKET", "raw")
+    for _ in range(2):
+        assert CliRunner().invoke(app, [*RUN, "--s3"]).stdout == f"s3://raw/{KEY}\n"
+    assert sum(seen.startswith("PUT /raw") for seen in faults.seen) == 1
+
+
+def test_stored_payments_are_never_overwritten(
+    aws: tuple[Any, Faults], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = aws
+    client.create_bucket(Bucket="raw")
+    client.put_object(Bucket="raw", Key=KEY, Body=b"another's")
+    monkeypatch.setenv("RAW_BUCKET", "raw")
+    result = CliRunner().invoke(app, [*RUN, "--s3"])
+    assert result.exit_code == 1, result.output
+    assert f"s3://raw/{KEY} exists and holds other bytes" in result.stderr
+    assert client.get_object(Bucket="raw", Key=KEY)["Body"].read() == b"another's"
+    assert _local().exists()
+
+
+def test_without_the_right_to_look_it_is_uploaded(
+    aws: tuple[Any, Faults], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, faults = aws
+    client.create_bucket(Bucket="raw")
+    monkeypatch.setenv("RAW_BUCKET", "raw")
+    faults.on, faults.kind, faults.times = "HEAD /raw", "denied", 1
+    assert CliRunner().invoke(app, [*RUN, "--s3"]).exit_code == 0
+    assert _keys(client, "raw") == [KEY]
+
+
 @pytest.mark.parametrize("kind", ["throttled", "break"])
 def test_passing_faults_are_retried(
     aws: tuple[Any, Faults], monkeypatch: pytest.MonkeyPatch, kind: str

@@ -11,7 +11,10 @@ from payworld.cli.options import whole_number
 
 __all__ = ["app", "main"]
 
-EPILOG = "Exit codes: 0 done, 1 configuration or failure, 2 usage or an AWS error."
+EPILOG = (
+    "Exit codes: 0 done, 1 configuration or failure, 2 usage or an AWS error, 75 another run is "
+    "writing the same file."
+)
 
 app = typer.Typer(
     name="fraud",

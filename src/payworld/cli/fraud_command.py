@@ -16,8 +16,13 @@ import typer
 from payworld.cli.clock import today
 from payworld.cli.output import guarded, say
 from payworld.datasets.fraud_stream.config import FraudConfig, config_from_text, to_yaml
-from payworld.datasets.fraud_stream.schema import FraudSchema, own_schema, schema_from_text
-from payworld.errors import ConfigError
+from payworld.datasets.fraud_stream.schema import (
+    FraudSchema,
+    own_schema,
+    own_text,
+    schema_from_text,
+)
+from payworld.errors import ConfigError, LockedError, PayworldError
 from payworld.storage.text_files import read_text
 from payworld.timeline import parse_date
 
@@ -26,6 +31,9 @@ __all__ = ["Arguments", "run_fraud", "upload_file"]
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("parquet", "csv")
 _AWS_FAILED = 2
+_LOCKED = 75
+# How much of a wrong value a message shows.
+_SHOWN = 80
 RAW_BUCKET = "RAW_BUCKET"
 
 
@@ -47,13 +55,19 @@ class Arguments:
 
 
 def _guarded(debug: bool) -> AbstractContextManager[None]:
-    """Return the guard with the exit codes of gen fraud: 1, or 2 for AWS."""
+    """Return the guard with the exit codes of gen fraud: 1, 2 for AWS, or 75 for a lock."""
     from payworld.storage.fraud_s3 import AwsError
+
+    def exit_code(error: PayworldError) -> int:
+        if isinstance(error, AwsError):
+            return _AWS_FAILED
+        return _LOCKED if isinstance(error, LockedError) else 1
 
     return guarded(
         debug,
-        stopped="what was not whole was removed",
-        exit_code=lambda error: _AWS_FAILED if isinstance(error, AwsError) else 1,
+        stopped="what is not whole has no name yet",
+        resume="run the same command again to go on",
+        exit_code=exit_code,
     )
 
 
@@ -74,17 +88,30 @@ def _sayer(log_level: str) -> Callable[[str, str], None]:
     return speak
 
 
+def _parsed(text: str, option: str) -> Any:
+    """Return the value of an option's JSON; ConfigError names the option and what is wrong."""
+
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            raise ValueError(f"the same key twice in {', '.join(names)}")
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=distinct)
+    except (ValueError, RecursionError) as error:
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+        raise ConfigError(
+            f"{option} = {shown!r}: not JSON: {error}; see `gen fraud --help`"
+        ) from error
+
+
 def _overrides(arguments: Arguments) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the options given, nested as in the configuration, and the option of each key."""
     given = {option: pair for option, pair in arguments.options.items() if pair[1] is not None}
     for option, (key, text) in arguments.json_options.items():
         if text is not None:
-            try:
-                given[option] = (key, json.loads(text))
-            except json.JSONDecodeError as error:
-                raise ConfigError(
-                    f"{option} = {text!r}: not JSON: {error}; see `gen fraud --help`"
-                ) from error
+            given[option] = (key, _parsed(text, option))
     nested: dict[str, Any] = {}
     for key, value in given.values():
         section, _, name = key.rpartition(".")
@@ -126,15 +153,10 @@ def run_fraud(arguments: Arguments) -> None:
         if arguments.print_config:
             typer.echo(to_yaml(config), nl=False)
         if arguments.print_schema:
-            typer.echo(_schema_text(arguments.schema), nl=False)
+            is_own = schema == own_schema()
+            typer.echo(own_text() if is_own else schema.to_yaml(), nl=False)
         if not (arguments.print_config or arguments.print_schema):
             _write(config.dated(run_date), schema, run_date, arguments, speak)
-
-
-def _schema_text(path: Path | None) -> str:
-    from payworld.datasets.fraud_stream.schema import own_text
-
-    return own_text() if path is None else read_text(path, "--schema")
 
 
 def _write(
@@ -156,9 +178,12 @@ def _write(
         speak("info", f"wrote {path}")
     if result.labels is not None:
         speak("info", f"wrote {result.labels}")
+    if result.resumed_rows:
+        speak("info", f"went on after {result.resumed_rows:,} rows of a run that was stopped")
+    done = "already there:" if result.was_there else "wrote"
     speak(
         "info",
-        f"wrote {result.path}: {result.rows:,} rows, {result.frauds:,} fraud, "
+        f"{done} {result.path}: {result.rows:,} rows, {result.frauds:,} fraud, "
         f"{result.size / 1e6:.1f} MB",
     )
     if config.s3_upload:

@@ -53,11 +53,11 @@ def encode_row_group(table: pa.Table, schema: pa.Schema, row_group: int = 1 << 3
     return sink.getvalue()
 
 
-def _footer(fragment: memoryview) -> tuple[Struct, int]:
+def _footer(fragment: memoryview) -> tuple[bytes, int]:
     """Return a Parquet file's footer, and where its data ends."""
     (size,) = struct.unpack("<I", fragment[-8:-4])
     end = len(fragment) - 8 - size
-    return read_struct(bytes(fragment[end : end + size])), end
+    return bytes(fragment[end : end + size]), end
 
 
 def _moved(group: Struct, by: int, ordinal: int) -> bytes:
@@ -80,36 +80,60 @@ def _moved(group: Struct, by: int, ordinal: int) -> bytes:
     return write_struct(group)
 
 
-class RowGroupJoiner:
-    """Writes fragments as one Parquet file; lives for a file."""
+def _rows(group: Struct) -> int:
+    rows = field(group, _GROUP_ROWS)
+    return rows[2] if rows is not None else 0
 
-    def __init__(self, write: Callable[[memoryview | bytes], None]) -> None:
+
+class RowGroupJoiner:
+    """Writes fragments as one Parquet file; lives for a file.
+
+    `told` are the bytes that an earlier one told when it had written `size` bytes: the file goes
+    on after them.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[memoryview | bytes], None],
+        size: int = 0,
+        told: Sequence[bytes] = (),
+    ) -> None:
         self._write = write
-        self._at = len(_MAGIC)
-        self._footer: Struct | None = None
-        self._groups: list[bytes] = []
-        self.rows = 0
-        write(_MAGIC)
+        # The footer of the first fragment, then the entries of all row groups.
+        self._told = list(told)
+        self._new = len(told)
+        self.rows = sum(_rows(read_struct(group)) for group in told[1:])
+        self._at = size
+        if not size:
+            write(_MAGIC)
+            self._at = len(_MAGIC)
 
     def add(self, fragment: memoryview) -> None:
         """Append the row groups of a fragment."""
-        footer, end = _footer(fragment)
-        groups = field(footer, _ROW_GROUPS)
+        raw, end = _footer(fragment)
+        if not self._told:
+            self._told.append(raw)
+        groups = field(read_struct(raw), _ROW_GROUPS)
         for group in groups[2][1] if groups is not None else ():
-            rows = field(group, _GROUP_ROWS)
-            self.rows += rows[2] if rows is not None else 0
-            self._groups.append(_moved(group, self._at - len(_MAGIC), len(self._groups)))
+            self.rows += _rows(group)
+            self._told.append(_moved(group, self._at - len(_MAGIC), len(self._told) - 1))
         self._write(fragment[len(_MAGIC) : end])
         self._at += end - len(_MAGIC)
-        self._footer = self._footer or footer
+
+    def tell(self) -> tuple[bytes, ...]:
+        """Return what the footer needs of the row groups since it was told last."""
+        new = tuple(self._told[self._new :])
+        self._new = len(self._told)
+        return new
 
     def finish(self) -> None:
         """Write the footer: the file is whole."""
-        if self._footer is None:
+        if not self._told:
             raise ValueError("a Parquet file needs a row group")
-        for number, value in ((_NUM_ROWS, self.rows), (_ROW_GROUPS, (_STRUCT, self._groups))):
-            entry = field(self._footer, number)
+        footer, groups = read_struct(self._told[0]), self._told[1:]
+        for number, value in ((_NUM_ROWS, self.rows), (_ROW_GROUPS, (_STRUCT, groups))):
+            entry = field(footer, number)
             if entry is not None:
                 entry[2] = value
-        data = write_struct(self._footer)
+        data = write_struct(footer)
         self._write(data + struct.pack("<I", len(data)) + _MAGIC)

@@ -8,13 +8,22 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from payworld.errors import ConfigError, MissingExtraError, PayworldError, StorageError
+from payworld.errors import (
+    ConfigError,
+    ConflictError,
+    MissingExtraError,
+    PayworldError,
+    StorageError,
+)
+from payworld.storage.files import file_sha256
+from payworld.storage.s3_errors import code, without_secrets
 
 __all__ = ["ARTIFACTS_PARAMETER", "RAW_PARAMETER", "AwsError", "Uploader", "require_boto3"]
 
@@ -28,7 +37,10 @@ _PART_BYTES = 16 << 20
 _ATTEMPTS = 5
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 60
-_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+# Under this name an object keeps the hash of the whole file: a multipart checksum is another.
+_HASH = "sha256"
+# Without the right to list, S3 does not tell whether an object is there.
+_UNKNOWN = ("403", "404", "AccessDenied", "NoSuchBucket", "NoSuchKey")
 
 _ADVICE = {
     "AccessDenied": "give this identity the right to it (s3:PutObject, ssm:GetParameter)",
@@ -95,8 +107,9 @@ class Uploader:
             bucket = self._bucket(key)
             self._send(path, bucket, key)
         except AwsError as error:
+            command = f"gen fraud upload {shlex.quote(str(path))}"
             raise AwsError(
-                f"{error}. The local file is kept: upload it again with `gen fraud upload {path}`"
+                f"{error}. The local file is kept: upload it again with `{command}`"
             ) from error
         return f"s3://{bucket}/{key}"
 
@@ -116,18 +129,35 @@ class Uploader:
         transfer = TransferConfig(
             multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=4
         )
-        size = path.stat().st_size
+        size, digest = path.stat().st_size, file_sha256(path)
+        if self._is_stored(bucket, key, digest):
+            return
+        extra = {"ChecksumAlgorithm": "SHA256", "Metadata": {_HASH: digest}}
         try:
             # A multipart upload becomes an object when it is completed, and is aborted on errors.
-            self._s3.upload_file(
-                str(path), bucket, key, ExtraArgs={"ChecksumAlgorithm": "SHA256"}, Config=transfer
-            )
+            self._s3.upload_file(str(path), bucket, key, ExtraArgs=extra, Config=transfer)
             stored = self._s3.head_object(Bucket=bucket, Key=key)["ContentLength"]
         except Exception as error:
             what = f"cannot upload {str(path)!r} to s3://{bucket}/{key}"
             raise self._explained(what, error) from error
         if stored != size:
             raise AwsError(f"s3://{bucket}/{key} holds {stored:,} bytes, the file {size:,}")
+
+    def _is_stored(self, bucket: str, key: str, digest: str) -> bool:
+        """Return whether an object is there with these bytes; ConflictError if payments differ."""
+        try:
+            found = self._s3.head_object(Bucket=bucket, Key=key)
+        except Exception as error:
+            if code(error) in _UNKNOWN:
+                return False
+            raise self._explained(f"cannot look for s3://{bucket}/{key}", error) from error
+        is_same: bool = found.get("Metadata", {}).get(_HASH) == digest
+        if not is_same and key.startswith("payments/"):
+            raise ConflictError(
+                f"s3://{bucket}/{key} exists and holds other bytes; payworld never overwrites "
+                "payments: remove the object, or name another bucket. The local file is kept"
+            )
+        return is_same
 
     @cached_property
     def _s3(self) -> Any:
@@ -149,30 +179,16 @@ class Uploader:
     def _explained(self, what: str, error: Exception) -> AwsError:
         """Return an error of AWS with its reason and way out, and without credentials."""
         cause: BaseException | None = error
-        code = ""
-        while cause is not None and not code:
-            response = getattr(cause, "response", None)
-            code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
+        found = ""
+        while cause is not None and not found:
+            found = code(cause) if isinstance(cause, Exception) else ""
             cause = cause.__cause__ or cause.__context__
         kind = type(error).__name__
-        advice = _ADVICE.get(code) or {
+        advice = _ADVICE.get(found) or {
             "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile",
             "NoRegionError": "set AWS_DEFAULT_REGION",
         }.get(kind, "check the connection, the region and AWS_ENDPOINT_URL")
-        return AwsError(self._without_secrets(f"{what}: {error}; {advice}"))
-
-    def _without_secrets(self, message: str) -> str:
-        secrets = [os.environ.get(name) for name in _SECRETS]
-        try:
-            credentials = self._session.get_credentials()
-        except Exception:  # noqa: BLE001  # what cannot be read cannot be in the message
-            credentials = None
-        if credentials is not None:
-            secrets += [credentials.access_key, credentials.secret_key, credentials.token]
-        for secret in secrets:
-            if secret:
-                message = message.replace(secret, "***")
-        return message
+        return AwsError(without_secrets(f"{what}: {error}; {advice}", self._session))
 
 
 def _has_own_endpoint() -> bool:

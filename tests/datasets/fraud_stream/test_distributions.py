@@ -14,7 +14,8 @@ from payworld.datasets.fraud_stream.alias import AliasTable, zipf_weights
 from payworld.datasets.fraud_stream.api import generate, sample_entities, sample_timestamps
 from payworld.datasets.fraud_stream.calendar import make_calendar
 from payworld.datasets.fraud_stream.catalogs import make_catalogs
-from payworld.datasets.fraud_stream.config import LabelConfig, TemporalConfig
+from payworld.datasets.fraud_stream.config import LabelConfig
+from payworld.datasets.fraud_stream.temporal import TemporalConfig
 from payworld.errors import ConfigError, UsageError
 from payworld.randomness import stream
 
@@ -254,3 +255,22 @@ def test_a_million_cards_are_no_problem() -> None:
     )
     assert abs(np.mean(picked == 0) / weights[0] - 1) < 0.05
     assert picked.max() > 990_000
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end", "left_out"),
+    [
+        ("Pacific/Apia", "2011-12-28", "2012-01-01", "2011-12-30"),
+        ("Pacific/Kwajalein", "1993-08-20", "1993-08-22", "1993-08-21"),
+    ],
+)
+def test_a_day_that_a_country_left_out_has_no_payments(
+    zone: str, start: str, end: str, left_out: str
+) -> None:
+    times = sample_timestamps(20_000, start, end, timezone=zone)
+    days = {value.isoformat() for value in times.dt.convert_time_zone(zone).dt.date()}
+    assert times.is_sorted()
+    assert {start, end} <= days
+    assert left_out not in days
+    with pytest.raises(ConfigError, match="is no day in"):
+        sample_timestamps(5, left_out, left_out, timezone=zone)

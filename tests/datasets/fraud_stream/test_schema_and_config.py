@@ -69,14 +69,18 @@ def test_dates_left_open_are_the_thirty_days_before_the_run_date() -> None:
         ("temporal: {weekday_weights: {0: 0}}", "at least one weekday"),
         ("temporal: {weekday_weights: {0: -1}}", "greater than or equal to 0"),
         ("temporal: {weekday_weights: 5}", "mapping of weekdays"),
-        ("temporal: {time_components: []}", "at least 1"),
+        ("temporal: {weekday_weights: [1, 1]}", "a list of seven"),
+        ("temporal: {time_components: []}", "a list of 1 to 100 peaks"),
         ("temporal: {time_components: [{mean_hour: 25, std_hours: 1, weight: 1}]}", "less than 24"),
         ("temporal: {time_components: [{mean_hour: 5, std_hours: 1, weight: 0}]}", "more than 0"),
         ("temporal: {distribution_type: cauchy}", "gaussian"),
         ("feature: {device_types: {FAX: 1}}", "unknown device type 'FAX'"),
         ("feature: {device_types: {}}", "more than 0"),
         ("feature: {amount_distribution: pareto}", "lognormal"),
-        ("feature: {uniform_min: 9.0, uniform_max: 5.0}", "uniform_min 9.0 > uniform_max 5.0"),
+        (
+            "feature: {uniform_min: 9.0, uniform_max: 5.0}",
+            "5.0: it is below uniform_min 9",
+        ),
         ("labels: {burst_factor: 0}", "burst_factor"),
         ("labels: 7", "labels"),
         ("[1, 2]", "expected keys with values"),
@@ -89,6 +93,13 @@ def test_a_wrong_key_or_value_is_named_with_what_was_expected(text: str, said: s
     assert said in str(caught.value)
     assert "fraud.yaml" in str(caught.value)
     assert "`gen config`" not in str(caught.value).replace("as `gen config` prints them", "")
+
+
+def test_one_wrong_peak_is_told_once() -> None:
+    text = "temporal: {time_components: [{mean_hour: 25, std_hours: 1, weight: 1}]}"
+    with pytest.raises(ConfigError) as caught:
+        config_from_text(text, "fraud.yaml", {})
+    assert str(caught.value).count("temporal.") == 1
 
 
 def test_a_configuration_is_loaded_from_a_file(tmp_path: Path) -> None:
@@ -139,7 +150,12 @@ def test_a_schema_reorders_renames_and_drops() -> None:
         ("{version: '1', fields: [{name: amount, dtype: int64}]}", "expected 'float64'"),
         ("{version: '1', fields: [{name: amount, nullable: true}]}", "expected False"),
         ("{version: '1', fields: [{name: channel, enum: [A]}]}", "ONLINE"),
-        ("{version: '1', fields: []}", "at least 1"),
+        ("{version: '1', fields: []}", "a list of fields, one at least"),
+        ("{version: true, fields: [{name: amount}]}", "version = True"),
+        ("{version: '1', fields: [{name: amount, alias: ''}]}", "printable characters"),
+        ("{version: '1', fields: [{name: amount, alias: ' a'}]}", "printable characters"),
+        ('{version: "1", fields: [{name: amount, alias: "a\\nb"}]}', "printable characters"),
+        ("{version: '1', fields: [{name: amount, aliass: x}]}", "did you mean 'alias'"),
         ("{version: '1', fields: [{nam: amount}]}", "fields.0.nam: unknown key"),
         ("{fields: [{name: amount}]}", "version"),
         ("{version: '1', primary_key: no, fields: [{name: amount}]}", "primary_key"),

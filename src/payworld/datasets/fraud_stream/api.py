@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
@@ -13,23 +14,25 @@ import polars as pl
 import pyarrow as pa
 
 from payworld.config.document import validate
+from payworld.config.types import Section
 from payworld.datasets.fraud_stream.alias import AliasTable
 from payworld.datasets.fraud_stream.calendar import Calendar, make_calendar
 from payworld.datasets.fraud_stream.catalogs import make_catalogs
 from payworld.datasets.fraud_stream.columns import Renderer
 from payworld.datasets.fraud_stream.config import (
+    PRINTED_BY,
     FraudConfig,
     LabelConfig,
-    TemporalConfig,
     config_from_text,
 )
 from payworld.datasets.fraud_stream.encode import plain_table
 from payworld.datasets.fraud_stream.plan import make_plan
-from payworld.datasets.fraud_stream.relabel import FraudColumns, label_origins
+from payworld.datasets.fraud_stream.relabel import FraudColumns, label_origins, zone_of
 from payworld.datasets.fraud_stream.run import CATALOG_COLUMNS, save_catalogs
 from payworld.datasets.fraud_stream.schema import FraudSchema, own_schema
+from payworld.datasets.fraud_stream.temporal import TemporalConfig
 from payworld.errors import UsageError
-from payworld.randomness import stream
+from payworld.randomness import MAX_SEED, stream
 from payworld.storage.fraud_catalogs import read_tables
 from payworld.storage.text_files import read_text
 
@@ -44,7 +47,10 @@ __all__ = [
     "write_catalogs",
 ]
 
+_MOST_SAMPLES = 1_000_000_000
+
 Frame = TypeVar("Frame", pl.DataFrame, pa.Table)
+M = TypeVar("M", bound=Section)
 Day = date | str
 
 
@@ -54,6 +60,10 @@ class CatalogFrames(NamedTuple):
     customers: pl.DataFrame
     merchants: pl.DataFrame
     cards: pl.DataFrame
+
+
+def _checked(model: type[M], given: Mapping[str, Any], source: str) -> M:
+    return validate(model, given, source, printed_by=PRINTED_BY)
 
 
 def load_config(path: str | Path | None = None) -> FraudConfig:
@@ -66,6 +76,13 @@ def load_config(path: str | Path | None = None) -> FraudConfig:
 
 
 def _dated(config: FraudConfig, run_date: date | None) -> FraudConfig:
+    """Return a program's configuration, checked, with its dates filled in."""
+    if not isinstance(config, FraudConfig):
+        raise UsageError(
+            f"config is a {type(config).__name__}; expected what load_config() returns"
+        )
+    # model_copy(update=...) checks nothing.
+    config = _checked(FraudConfig, config.model_dump(warnings=False), "config")
     if run_date is not None:
         return config.dated(run_date)
     temporal = config.temporal
@@ -138,16 +155,17 @@ def sample_timestamps(
     For a datetime, the instant itself is the limit; without a zone it is meant in timezone.
     """
     _check_count(n)
+    _check_seed(seed)
     given: dict[str, Any] = {
+        "timezone": timezone,
         "start_date": _day(start, timezone),
         "end_date": _day(end, timezone),
         "weekday_weights": weekday_weights,
         "time_components": time_components,
         "distribution_type": distribution_type,
-        "timezone": timezone,
     }
     wanted = {key: value for key, value in given.items() if value is not None}
-    temporal = validate(TemporalConfig, wanted, "sample_timestamps")
+    temporal = _checked(TemporalConfig, wanted, "sample_timestamps")
     calendar = make_calendar(temporal, LabelConfig())
     low = _point(calendar, start, temporal.zone, 0.0)
     high = _point(calendar, end, temporal.zone, 1.0)
@@ -160,8 +178,10 @@ def sample_timestamps(
 
 def _day(value: Day, timezone: str) -> str:
     """Return the local day of a day or instant, YYYY-MM-DD."""
+    if not isinstance(value, date | str):
+        raise UsageError(f"got {value!r} for a day; expected a date, a datetime or YYYY-MM-DD")
     if isinstance(value, datetime):
-        local = value.astimezone(ZoneInfo(timezone)) if value.tzinfo else value
+        local = value.astimezone(zone_of(timezone)) if value.tzinfo else value
         return local.date().isoformat()
     return value.isoformat() if isinstance(value, date) else value
 
@@ -175,27 +195,41 @@ def _point(calendar: Calendar, value: Day, zone: ZoneInfo, whole_day: float) -> 
 
 
 def _check_count(n: int) -> None:
-    if n < 0:
-        raise UsageError(f"n = {n!r}: expected a whole number, 0 or more")
+    if not _is_whole(n, _MOST_SAMPLES):
+        raise UsageError(f"n = {n!r}: expected a whole number, 0 to {_MOST_SAMPLES:,}")
+
+
+def _check_seed(seed: int) -> None:
+    if not _is_whole(seed, MAX_SEED):
+        raise UsageError(f"seed = {seed!r}: expected a whole number, 0 to {MAX_SEED}")
+
+
+def _is_whole(value: Any, most: int) -> bool:
+    """Return whether a value is a whole number, 0 to most."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, Integral) and 0 <= int(value) <= most
 
 
 def sample_entities(catalog: Frame, n: int, *, weight: str = "weight", seed: int = 42) -> Frame:
     """Return n rows of a catalog, each drawn with its weight, with replacement; O(1) a row."""
     _check_count(n)
-    names = _frame(catalog).columns
-    if weight not in names:
-        raise UsageError(f"weight = {weight!r}: no such column; expected one of {', '.join(names)}")
-    column = catalog[weight]
-    weights = np.asarray(column.to_numpy(), dtype=np.float64)
+    _check_seed(seed)
+    mine = _frame(catalog)
+    if weight not in mine.columns:
+        known = ", ".join(mine.columns)
+        raise UsageError(f"weight = {weight!r}: no such column; expected one of {known}")
+    if not mine.schema[weight].is_numeric():
+        raise UsageError(f"column {weight!r} is {mine.schema[weight]}; expected numbers")
+    weights = mine[weight].cast(pl.Float64).to_numpy()
     # An infinite or missing weight makes the sum so.
     total = float(weights.sum())
     if not 0 < total < np.inf or (weights < 0).any():
         raise UsageError(
             f"column {weight!r}: expected weights of 0 or more, at least one of them above 0"
         )
-    bits = stream(seed, "fraud.sample_entities").bit_generator.random_raw(n)
+    bits = stream(int(seed), "fraud.sample_entities").bit_generator.random_raw(int(n))
     rows = AliasTable.of(weights).pick(np.asarray(bits, dtype=np.uint64))
-    mine = _frame(catalog)
     return mine[rows] if mine is catalog else _taken(catalog, rows)
 
 
@@ -217,8 +251,11 @@ def label_fraud(
     The frame has event time, amount, merchant, merchant risk and card risk, under the names in
     `columns`, in any order of rows. `explain` adds `label_origin`: none, model, burst, filled.
     """
-    if not 0 <= fraud_rate <= 1:
+    if not isinstance(fraud_rate, Real) or not 0 <= fraud_rate <= 1:
         raise UsageError(f"fraud_rate = {fraud_rate!r}: expected a share, 0 to 1")
+    _check_seed(seed)
+    if not isinstance(labels, LabelConfig | Mapping | None):
+        raise UsageError(f"labels is a {type(labels).__name__}; expected a LabelConfig or mapping")
     base = labels.model_dump() if isinstance(labels, LabelConfig) else dict(labels or {})
     given = {
         "burst_factor": burst_factor,
@@ -226,7 +263,7 @@ def label_fraud(
         "burst_share": burst_share,
     }
     base |= {key: value for key, value in given.items() if value is not None}
-    rules = validate(LabelConfig, base, "label_fraud")
+    rules = _checked(LabelConfig, base, "label_fraud")
     mine = _frame(frame)
     origin = label_origins(mine, fraud_rate, rules, columns or FraudColumns(), timezone, seed)
     added = [pl.Series("label_fraud", origin > 0, dtype=pl.Boolean)]

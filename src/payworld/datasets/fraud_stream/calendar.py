@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from payworld.datasets.fraud_stream.config import LabelConfig, TemporalConfig
+from payworld.datasets.fraud_stream.config import LabelConfig
 from payworld.datasets.fraud_stream.distributions import DISTRIBUTIONS
+from payworld.datasets.fraud_stream.temporal import TemporalConfig
 from payworld.errors import ConfigError
 from payworld.world.arrays import BoolArray, FloatArray, IntArray
 
@@ -147,6 +148,15 @@ def _wall_minutes(start: int, minutes: int, zone: ZoneInfo) -> IntArray:
     return np.array([time.hour * 60 + time.minute for time in clock], dtype=np.int64)
 
 
+def _day_starts(first: date, days: int, zone: ZoneInfo) -> IntArray:
+    """Return the seconds since 1970 at which days begin, and the last ends, shape (days + 1,)."""
+    midnight = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    if zone.key == "UTC":
+        return int(midnight.timestamp()) + 86_400 * np.arange(days + 1)
+    local = [first + timedelta(days=day) for day in range(days + 1)]
+    return np.array([int(datetime(d.year, d.month, d.day, tzinfo=zone).timestamp()) for d in local])
+
+
 def make_calendar(temporal: TemporalConfig, labels: LabelConfig) -> Calendar:
     """Return the calendar of a configuration whose dates are known."""
     zone = temporal.zone
@@ -154,28 +164,25 @@ def make_calendar(temporal: TemporalConfig, labels: LabelConfig) -> Calendar:
     days = (date.fromisoformat(str(temporal.end_date)) - first).days + 1
     weights = np.array([temporal.weekday_weights[day] for day in range(7)])
     weight = weights[(first.weekday() + np.arange(days)) % 7]
+    starts = _day_starts(first, days, zone)
+    lengths = np.diff(starts) // 60
+    # Where a country moved across the date line, a day was left out.
+    weight = np.where(lengths > 0, weight, 0.0)
     if not weight.sum() > 0:
         raise ConfigError(
             f"temporal.weekday_weights: every day from {temporal.start_date} to "
-            f"{temporal.end_date} weighs 0; expected one that weighs more"
+            f"{temporal.end_date} weighs 0 or is no day in {temporal.timezone}; expected one that "
+            "weighs more"
         )
     edges = np.concatenate([[0.0], np.cumsum(weight / weight.sum())])
     edges[np.flatnonzero(weight)[-1] + 1 :] = 1.0
-    midnight = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    starts = int(midnight.timestamp()) + 86_400 * np.arange(days + 1)
     mass = _minute_mass(temporal)
     night = is_night_hour(np.arange(_MINUTES) // 60, labels)
     profiles = [Profile.of(mass, night)]
     profile_of_day = np.zeros(days, np.int64)
-    if temporal.timezone != "UTC":
-        local = [first + timedelta(days=day) for day in range(days + 1)]
-        starts = np.array(
-            [int(datetime(d.year, d.month, d.day, tzinfo=zone).timestamp()) for d in local]
-        )
-        lengths = np.diff(starts) // 60
-        # The days on which clocks change have minutes of their own.
-        for day in np.flatnonzero(lengths != _MINUTES):
-            wall = _wall_minutes(int(starts[day]), int(lengths[day]), zone)
-            profile_of_day[day] = len(profiles)
-            profiles.append(Profile.of(mass[wall], night[wall]))
+    # The days on which clocks change have minutes of their own.
+    for day in np.flatnonzero((lengths != _MINUTES) & (lengths > 0)):
+        wall = _wall_minutes(int(starts[day]), int(lengths[day]), zone)
+        profile_of_day[day] = len(profiles)
+        profiles.append(Profile.of(mass[wall], night[wall]))
     return Calendar(edges, starts[:-1], tuple(profiles), profile_of_day)

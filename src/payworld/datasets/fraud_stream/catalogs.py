@@ -60,15 +60,9 @@ class Coded:
 
 
 @dataclass(frozen=True, eq=False)
-class Merchants:
-    """Merchants by popularity; columns of equal length; lives for a run."""
+class _Entities:
+    """What is drawn by weight and has a risk; columns of equal length."""
 
-    mcc: Coded
-    country: Coded
-    currency: Coded
-    latitude: FloatArray
-    longitude: FloatArray
-    offset_minutes: NDArray[np.int16]
     risk: FloatArray
     weight: FloatArray
 
@@ -77,13 +71,25 @@ class Merchants:
 
     @cached_property
     def table(self) -> AliasTable:
-        """Return the table that draws merchants by weight."""
+        """Return the table that draws entities by weight."""
         return AliasTable.of(self.weight)
 
     @cached_property
     def risk32(self) -> NDArray[np.float32]:
         """Return the risk as logits take it, dtype float32."""
         return self.risk.astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Merchants(_Entities):
+    """Merchants by popularity; columns of equal length; lives for a run."""
+
+    mcc: Coded
+    country: Coded
+    currency: Coded
+    latitude: FloatArray
+    longitude: FloatArray
+    offset_minutes: NDArray[np.int16]
 
     @cached_property
     def is_atm(self) -> BoolArray:
@@ -95,7 +101,7 @@ class Merchants:
 
 
 @dataclass(frozen=True, eq=False)
-class Cards:
+class Cards(_Entities):
     """Cards by popularity; columns of equal length; lives for a run.
 
     `pan_hash` holds 64 hexadecimal digits in 16 words.
@@ -106,21 +112,6 @@ class Cards:
     exp_month: NDArray[np.int8]
     customer: Int32Array
     pan_hash: NDArray[np.uint32]
-    risk: FloatArray
-    weight: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.weight)
-
-    @cached_property
-    def table(self) -> AliasTable:
-        """Return the table that draws cards by weight."""
-        return AliasTable.of(self.weight)
-
-    @cached_property
-    def risk32(self) -> NDArray[np.float32]:
-        """Return the risk as logits take it, dtype float32."""
-        return self.risk.astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,47 +5,38 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from payworld.config.document import parse_document, to_commented_yaml, validate
 from payworld.config.types import Count, Number, Section, Share
-from payworld.datasets.fraud_stream.distributions import DISTRIBUTIONS
+from payworld.datasets.fraud_stream.temporal import TemporalConfig, Weight
 from payworld.errors import ConfigError
 from payworld.randomness import MAX_SEED
-from payworld.timeline import FIRST_DATE, LAST_DATE, parse_date
+from payworld.timeline import FIRST_DATE, LAST_DATE
 
 __all__ = [
     "DEVICE_TYPES",
+    "PRINTED_BY",
     "CatalogConfig",
     "FeatureConfig",
     "FraudConfig",
     "LabelConfig",
-    "TemporalConfig",
-    "TimeComponent",
     "config_from_text",
     "to_yaml",
 ]
 
 DEVICE_TYPES = ("IOS", "ANDROID", "WEB", "POS")
 DAYS_BY_DEFAULT = 30
+# The command that prints the whole configuration.
+PRINTED_BY = "gen fraud --print-config"
 
 _Entities = Annotated[Count, Field(ge=1, le=10_000_000)]
 _Exponent = Annotated[Number, Field(ge=0, le=10)]
 _Shape = Annotated[Number, Field(gt=0, le=1000)]
-_Weight = Annotated[Number, Field(ge=0, le=1e9)]
 _Effect = Annotated[Number, Field(ge=-100, le=100)]
 _Amount = Annotated[Number, Field(ge=0.01, le=1e9)]
-
-
-def _date_text(value: Any) -> Any:
-    # YAML reads an unquoted date as one.
-    return value.isoformat() if isinstance(value, date) else value
-
-
-_Date = Annotated[str, BeforeValidator(_date_text)]
 
 
 class CatalogConfig(Section):
@@ -75,103 +66,10 @@ class CatalogConfig(Section):
     )
 
 
-class TimeComponent(Section):
-    """One peak of the day: a Gaussian that wraps around midnight."""
-
-    mean_hour: Annotated[Number, Field(ge=0, lt=24)] = Field(
-        description="hour of the peak, 0 to 24"
-    )
-    std_hours: Annotated[Number, Field(gt=0, le=24)] = Field(description="width in hours")
-    weight: _Weight = Field(description="relative weight of the peak")
-
-
-_PEAKS = (
-    TimeComponent(mean_hour=9, std_hours=2, weight=0.3),
-    TimeComponent(mean_hour=13, std_hours=2, weight=0.35),
-    TimeComponent(mean_hour=20, std_hours=2.5, weight=0.35),
-)
-_WEEK = {0: 1.0, 1: 1.0, 2: 1.0, 3: 1.05, 4: 1.2, 5: 1.15, 6: 0.85}
-
-
-class TemporalConfig(Section):
-    """When payments happen."""
-
-    start_date: _Date | None = Field(
-        None, description="first day, YYYY-MM-DD; null: 30 days before the run date"
-    )
-    end_date: _Date | None = Field(
-        None, description="last day, included; null: the day before the run date"
-    )
-    weekday_weights: dict[int, _Weight] = Field(
-        _WEEK, description="weight of a day by weekday, 0 = Monday to 6; one left out weighs 0"
-    )
-    time_components: Annotated[tuple[TimeComponent, ...], Field(min_length=1, max_length=100)] = (
-        Field(_PEAKS, description="peaks of the day: mean_hour, std_hours, weight")
-    )
-    distribution_type: str = Field(
-        "gaussian", description=f"shape of the peaks: {', '.join(DISTRIBUTIONS)}"
-    )
-    timezone: str = Field("UTC", description="IANA time zone in which days and hours are meant")
-
-    @field_validator("weekday_weights", mode="before")
-    @classmethod
-    def _weekdays(cls, value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            value = dict(enumerate(value))
-        if not isinstance(value, Mapping):
-            raise ValueError("expected a mapping of weekdays, 0 (Monday) to 6, to weights")
-        days = {str(day): weight for day, weight in value.items()}
-        unknown = sorted(set(days) - {str(day) for day in range(7)})
-        if unknown:
-            raise ValueError(f"unknown weekday {unknown[0]!r}; expected 0 (Monday) to 6 (Sunday)")
-        return {day: days.get(str(day), 0.0) for day in range(7)}
-
-    @field_validator("distribution_type")
-    @classmethod
-    def _known_distribution(cls, value: str) -> str:
-        if value not in DISTRIBUTIONS:
-            raise ValueError(f"unknown distribution; expected one of {', '.join(DISTRIBUTIONS)}")
-        return value
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError("unknown time zone; expected an IANA name such as Europe/Berlin")
-        return value
-
-    @field_validator("start_date", "end_date")
-    @classmethod
-    def _is_date(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                parse_date(value, "date")
-            except Exception as error:
-                raise ValueError(str(error).split(": ", 1)[1]) from error
-        return value
-
-    @model_validator(mode="after")
-    def _usable(self) -> Self:
-        if not math.fsum(self.weekday_weights.values()) > 0:
-            raise ValueError("weekday_weights: at least one weekday must weigh more than 0")
-        if not math.fsum(part.weight for part in self.time_components) > 0:
-            raise ValueError("time_components: at least one must weigh more than 0")
-        if self.start_date and self.end_date and self.start_date > self.end_date:
-            raise ValueError(
-                f"start_date {self.start_date} is after end_date {self.end_date}; swap them"
-            )
-        return self
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """Return the time zone."""
-        return ZoneInfo(self.timezone)
-
-
 class FeatureConfig(Section):
     """What payments look like."""
 
-    device_types: dict[str, _Weight] = Field(
+    device_types: dict[str, Weight] = Field(
         {"IOS": 0.2, "ANDROID": 0.2, "WEB": 0.15, "POS": 0.45},
         description="weight of IOS, ANDROID, WEB (online) and POS (in store, ATM); one left out "
         "weighs 0",
@@ -200,16 +98,19 @@ class FeatureConfig(Section):
     def _devices(cls, value: dict[str, float]) -> dict[str, float]:
         unknown = sorted(set(value) - set(DEVICE_TYPES))
         if unknown:
-            raise ValueError(f"unknown device type {unknown[0]!r}; expected {DEVICE_TYPES}")
+            known = ", ".join(DEVICE_TYPES)
+            raise ValueError(f"unknown device type {unknown[0]!r}; expected {known}")
         if not math.fsum(value.values()) > 0:
             raise ValueError("at least one device type must weigh more than 0")
         return {name: value.get(name, 0.0) for name in DEVICE_TYPES}
 
-    @model_validator(mode="after")
-    def _range_rises(self) -> Self:
-        if self.uniform_min > self.uniform_max:
-            raise ValueError(f"uniform_min {self.uniform_min} > uniform_max {self.uniform_max}")
-        return self
+    @field_validator("uniform_max")
+    @classmethod
+    def _range_rises(cls, value: float, known: ValidationInfo) -> float:
+        least = known.data.get("uniform_min")
+        if least is not None and least > value:
+            raise ValueError(f"it is below uniform_min {least:g}; swap them")
+        return value
 
 
 class LabelConfig(Section):
@@ -299,12 +200,7 @@ def config_from_text(text: str, source: str, overrides: Mapping[str, Any]) -> Fr
                 data[key] = {**(section or {}), **value}
         else:
             data[key] = value
-    try:
-        return validate(FraudConfig, data, source)
-    except ConfigError as error:
-        raise ConfigError(
-            str(error).replace("`gen config` prints", "`gen fraud --print-config` prints")
-        ) from error
+    return validate(FraudConfig, data, source, printed_by=PRINTED_BY)
 
 
 def to_yaml(config: FraudConfig) -> str:

@@ -19,9 +19,14 @@ from payworld.datasets.fraud_stream.labels import (
 )
 from payworld.errors import UsageError
 from payworld.randomness import stream
+from payworld.timeline import FIRST_DATE, LAST_DATE
 from payworld.world.arrays import BoolArray, ByteArray, FloatArray
 
-__all__ = ["FraudColumns", "label_origins"]
+__all__ = ["FraudColumns", "label_origins", "zone_of"]
+
+# Far above any; the logit is a 32-bit number.
+_MOST_AMOUNT = 1e18
+_MOST_RISK = 1e6
 
 
 @dataclass(frozen=True)
@@ -52,21 +57,29 @@ def _check(frame: pl.DataFrame, columns: FraudColumns) -> None:
         )
 
 
-def _numbers(frame: pl.DataFrame, name: str, least: float) -> FloatArray:
+def _numbers(frame: pl.DataFrame, name: str, most: float) -> FloatArray:
+    """Return a column's numbers; UsageError unless they are finite and 0 to most."""
     if not frame.schema[name].is_numeric():
         raise UsageError(f"column {name!r} is {frame.schema[name]}; expected numbers")
     values = frame[name].cast(pl.Float64).to_numpy()
-    if not np.isfinite(values).all() or (len(values) and values.min() < least):
-        raise UsageError(f"column {name!r}: expected finite numbers of {least:g} or more")
+    # A number that is none compares as false.
+    if not ((values >= 0) & (values <= most)).all():
+        raise UsageError(f"column {name!r}: expected numbers from 0 to {most:g}")
     return values
 
 
-def _night(instants: pl.Series, labels: LabelConfig, timezone: str) -> BoolArray:
+def zone_of(timezone: str) -> ZoneInfo:
+    """Return the time zone of an IANA name; UsageError if it is none."""
     try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise UsageError(f"timezone = {timezone!r}: expected an IANA name") from error
-    hours = instants.dt.convert_time_zone(timezone).dt.hour().to_numpy()
+        return ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
+        raise UsageError(
+            f"timezone = {timezone!r}: unknown; expected an IANA name such as Europe/Berlin"
+        ) from error
+
+
+def _night(instants: pl.Series, labels: LabelConfig, timezone: str) -> BoolArray:
+    hours = instants.dt.convert_time_zone(zone_of(timezone).key).dt.hour().to_numpy()
     return is_night_hour(hours, labels)
 
 
@@ -87,11 +100,16 @@ def label_origins(
     zone = getattr(times.dtype, "time_zone", None)
     # A time without a zone is taken for UTC.
     instants = times.dt.replace_time_zone("UTC") if zone is None else times
-    instants = instants.dt.cast_time_unit("ns").dt.convert_time_zone("UTC")
+    instants = instants.dt.convert_time_zone("UTC")
+    if not instants.dt.year().is_between(FIRST_DATE.year, LAST_DATE.year).all():
+        raise UsageError(
+            f"column {columns.event_time!r}: expected instants from {FIRST_DATE} to {LAST_DATE}"
+        )
+    instants = instants.dt.cast_time_unit("ns")
     logit = logits(
-        _numbers(frame, columns.amount, 0),
-        _numbers(frame, columns.merchant_risk, 0),
-        _numbers(frame, columns.card_risk, 0),
+        _numbers(frame, columns.amount, _MOST_AMOUNT),
+        _numbers(frame, columns.merchant_risk, _MOST_RISK),
+        _numbers(frame, columns.card_risk, _MOST_RISK),
         _night(instants, labels, timezone),
         labels,
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
 
 from payworld.datasets.fraud_stream.calendar import make_calendar
 from payworld.datasets.fraud_stream.catalog_tables import from_tables, to_tables
@@ -16,12 +20,14 @@ from payworld.datasets.fraud_stream.catalogs import Catalogs, make_catalogs
 from payworld.datasets.fraud_stream.columns import Renderer
 from payworld.datasets.fraud_stream.config import FraudConfig
 from payworld.datasets.fraud_stream.encode import GroupEncoder
-from payworld.datasets.fraud_stream.plan import make_plan
+from payworld.datasets.fraud_stream.output import CHECKPOINT_GROUPS, StreamOutput
+from payworld.datasets.fraud_stream.plan import GROUP_ROWS, make_plan
 from payworld.datasets.fraud_stream.schema import FraudSchema
 from payworld.datasets.fraud_stream.workers import GroupSource, worker_count
 from payworld.storage.fraud_catalogs import read_tables, write_tables
-from payworld.storage.fraud_parquet import RowGroupJoiner
+from payworld.storage.fraud_progress import Progress
 from payworld.storage.output_file import OutputFile
+from payworld.version import __version__
 
 __all__ = [
     "CATALOG_COLUMNS",
@@ -33,6 +39,8 @@ __all__ = [
 ]
 
 _OPTION = "--out"
+# What moves no byte of the payments.
+_IDLE = {"realism", "num_workers", "batch_size", "chunk_size", "out_dir", "s3_upload"}
 
 CATALOG_COLUMNS: dict[str, tuple[str, ...]] = {
     "customers": ("customer_id", "weight"),
@@ -55,8 +63,10 @@ class RunResult:
     rows: int
     frauds: int
     size: int
-    labels: Path | None
-    catalogs: tuple[Path, ...]
+    labels: Path | None = None
+    catalogs: tuple[Path, ...] = ()
+    resumed_rows: int = 0
+    was_there: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,70 +92,53 @@ class FraudRun:
         else:
             catalogs = make_catalogs(config)
         with ExitStack() as stack:
-            path = output_path(config, self.run_date, "payments", self.file_format)
-            file = stack.enter_context(OutputFile(path, _OPTION))
-            labels = None
-            if self.explain:
-                name = output_path(config, self.run_date, "labels", "parquet")
-                labels = stack.enter_context(OutputFile(name, _OPTION))
-            frauds = self._fill(catalogs, file, labels, say)
-            for written in (labels, file):
-                if written is not None:
-                    written.publish()
-        return RunResult(
-            path,
-            config.total_rows,
-            frauds,
-            file.size,
-            labels.final if labels else None,
-            catalog_paths,
-        )
+            tables = ["payments", "labels"] if self.explain else ["payments"]
+            formats = {"payments": self.file_format, "labels": "parquet"}
+            paths = [output_path(config, self.run_date, name, formats[name]) for name in tables]
+            files = [stack.enter_context(OutputFile(path, _OPTION)) for path in paths]
+            result = self._fill(catalogs, files, say)
+        return replace(result, catalogs=catalog_paths)
 
     def _fill(
-        self,
-        catalogs: Catalogs,
-        file: OutputFile,
-        labels: OutputFile | None,
-        say: Callable[[str], None],
-    ) -> int:
-        """Write all row groups and return the number of frauds."""
+        self, catalogs: Catalogs, files: list[OutputFile], say: Callable[[str], None]
+    ) -> RunResult:
+        """Write all row groups that are not there yet, and give the files their names."""
         plan = make_plan(self.config, catalogs)
         renderer = Renderer(plan, catalogs, self.schema)
         encoder = GroupEncoder(renderer, self.schema, self.file_format, self.explain)
-        workers = worker_count(self.config.num_workers, plan.groups)
-        inherited = [file.descriptor] + ([labels.descriptor] if labels else [])
-        frauds = rows = 0
-        with GroupSource(
-            encoder, plan.groups, workers, self.config.batch_size, inherited
-        ) as source:
-            add, finish = _sink(file, self.file_format, self.schema)
-            label_joiner = RowGroupJoiner(labels.write) if labels else None
-            for number, encoded in enumerate(source.groups()):
-                add(encoded.data)
-                if label_joiner:
-                    label_joiner.add(encoded.labels)
-                frauds += encoded.frauds
-                rows = plan.first_row(plan.blocks_of(number)[-1]) + plan.rows_of(
-                    plan.blocks_of(number)[-1]
-                )
-                say(f"{rows:,} of {plan.rows:,} rows")
-            finish()
-            if label_joiner:
-                label_joiner.finish()
-        return frauds
+        progress = None
+        if plan.groups > CHECKPOINT_GROUPS:
+            progress = Progress(files, self._fingerprint())
+        output = StreamOutput(files, self.file_format, self.schema, progress)
+        resumed = min(output.groups * GROUP_ROWS, plan.rows)
+        was_there = files[0].is_there
+        groups = range(output.groups, plan.groups)
+        workers = worker_count(self.config.num_workers, len(groups))
+        inherited = [descriptor for file in files for descriptor in file.descriptors]
+        with GroupSource(encoder, groups, workers, self.config.batch_size, inherited) as source:
+            for encoded in source.encoded():
+                output.add(encoded)
+                say(f"{min(output.groups * GROUP_ROWS, plan.rows):,} of {plan.rows:,} rows")
+            output.finish()
+        return RunResult(
+            path=files[0].final,
+            rows=plan.rows,
+            frauds=output.frauds,
+            size=files[0].size,
+            labels=files[1].final if self.explain else None,
+            resumed_rows=resumed,
+            was_there=was_there,
+        )
 
-
-def _sink(
-    file: OutputFile, file_format: str, schema: FraudSchema
-) -> tuple[Callable[[memoryview], None], Callable[[], None]]:
-    """Return what adds a row group to a file, and what finishes it."""
-    if file_format == "parquet":
-        joiner = RowGroupJoiner(file.write)
-        return joiner.add, joiner.finish
-    header = io.StringIO()
-    csv.writer(header, lineterminator="\n").writerow(schema.columns)
-    file.write(header.getvalue().encode())
-    return file.write, lambda: None
+    def _fingerprint(self) -> str:
+        """Return what stands for all that the files' bytes depend on."""
+        depends = {
+            "config": self.config.model_dump(mode="json", exclude=_IDLE),
+            "schema": self.schema.model_dump(mode="json"),
+            "format": [self.file_format, self.explain, GROUP_ROWS],
+            "versions": [__version__, pa.__version__, np.__version__, version("polars")],
+        }
+        return sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
 
 
 def output_path(config: FraudConfig, run_date: date, table: str, file_format: str) -> Path:

@@ -7,14 +7,15 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 import pyarrow as pa
-from pydantic import Field
+import yaml
+from pydantic import BeforeValidator, Field, field_validator
 
 from payworld.config.document import parse_document, validate
 from payworld.config.types import Section
 from payworld.errors import ConfigError
 from payworld.storage.package_tables import read_package_text
 
-__all__ = ["FieldSpec", "FraudSchema", "arrow_type", "own_schema", "schema_from_text"]
+__all__ = ["FieldSpec", "FraudSchema", "arrow_type", "own_schema", "own_text", "schema_from_text"]
 
 _TYPES = {
     "string": pa.string(),
@@ -26,16 +27,31 @@ _TYPES = {
 }
 
 
+def _version_text(value: Any) -> Any:
+    # YAML reads an unquoted version as a number.
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+_Version = Annotated[str, BeforeValidator(_version_text), Field(min_length=1)]
+
+
 class FieldSpec(Section):
     """One column: what it is called, holds and means."""
 
     name: str = Field(description="the generator's name of the field")
-    alias: str | None = Field(None, min_length=1, description="the column's name, if another")
+    alias: str | None = Field(None, description="the column's name, if another")
     dtype: str | None = Field(None, description="type of the values")
     description: str | None = Field(None, description="what the values mean")
     nullable: bool | None = Field(None, description="whether values can be missing")
     example: Any = Field(None, description="a value")
     enum: tuple[str, ...] | None = Field(None, description="every value that occurs")
+
+    @field_validator("alias")
+    @classmethod
+    def _is_a_name(cls, value: str | None) -> str | None:
+        if value is not None and not (value.isprintable() and value == value.strip() != ""):
+            raise ValueError("expected printable characters without white space at the ends")
+        return value
 
     @property
     def column(self) -> str:
@@ -46,19 +62,29 @@ class FieldSpec(Section):
 class FraudSchema(Section):
     """A list of columns; lives for a run."""
 
-    version: Annotated[str, Field(min_length=1)] = Field(description="version of the schema")
+    version: _Version = Field(description="version of the schema")
     name: str | None = Field(None, description="name of the table")
     description: str | None = Field(None, description="what the table holds")
     primary_key: str | None = Field(None, description="field that identifies a row")
     event_time: str | None = Field(None, description="field by which rows are ordered")
-    fields: Annotated[tuple[FieldSpec, ...], Field(min_length=1)] = Field(
-        description="columns in order"
-    )
+    fields: tuple[FieldSpec, ...] = Field(description="columns in order")
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _some(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple) or not value:
+            raise ValueError("expected a list of fields, one at least, each with its name")
+        return tuple(value)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Return the names of the columns, in order."""
         return tuple(field.column for field in self.fields)
+
+    def to_yaml(self) -> str:
+        """Return the whole schema as YAML; it reads back equal."""
+        data = self.model_dump(mode="json", exclude_none=True)
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
     def arrow(self) -> pa.Schema:
         """Return the columns as an Arrow schema."""
@@ -88,9 +114,9 @@ def _completed(field: FieldSpec, source: str) -> FieldSpec:
     own = known.get(field.name)
     if own is None:
         near = difflib.get_close_matches(field.name, known, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ConfigError(
-            f"{source}: field {field.name!r} is unknown; {hint}The generator knows "
+            f"{source}: field {field.name!r} is unknown{hint} The generator knows "
             f"{', '.join(known)}; rename one of them with `alias: {field.name}`, or remove it"
         )
     for name in ("dtype", "nullable"):
@@ -111,15 +137,9 @@ def _completed(field: FieldSpec, source: str) -> FieldSpec:
 
 def schema_from_text(text: str, source: str) -> FraudSchema:
     """Return the schema of a YAML text; ConfigError says what is wrong, and the known fields."""
-    try:
-        schema = validate(FraudSchema, parse_document(text, source), source)
-    except ConfigError as error:
-        raise ConfigError(
-            str(error).replace(
-                "`gen config` prints every key with its range",
-                "`gen fraud --print-schema` prints a whole one",
-            )
-        ) from error
+    schema = validate(
+        FraudSchema, parse_document(text, source), source, printed_by="gen fraud --print-schema"
+    )
     fields = tuple(_completed(field, source) for field in schema.fields)
     seen: set[str] = set()
     for field in fields:

@@ -29,6 +29,7 @@ __all__ = ["GroupSource", "worker_count"]
 # Far above the widest row of any format; memory that is never touched costs nothing.
 _SLOT_BYTES = GROUP_ROWS * 1_024
 _MOST_GROUPS_AT_ONCE = 8
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def worker_count(wanted: int | None, groups: int) -> int:
@@ -58,6 +59,7 @@ def _work(
     # Ctrl-C reaches the whole group: the parent decides, and the pipe's end tells the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     for descriptor in inherited:
         # Locks and the ends of others' pipes must not outlive the parent.
         with suppress(OSError):
@@ -90,7 +92,7 @@ class GroupSource:
     def __init__(
         self,
         encoder: GroupEncoder,
-        groups: int,
+        groups: range,
         workers: int,
         batch_size: int,
         inherited: list[int],
@@ -98,7 +100,7 @@ class GroupSource:
         self._encoder = encoder
         self._groups = groups
         # Groups that a worker makes in a row: what a batch holds, if all get their share.
-        share = -(-groups // max(workers, 1))
+        share = -(-len(groups) // max(workers, 1))
         self._run = max(1, min(batch_size // GROUP_ROWS, share, _MOST_GROUPS_AT_ONCE))
         self._workers: list[_Worker] = []
         for index in range(workers if workers > 1 else 0):
@@ -109,13 +111,18 @@ class GroupSource:
         slots = self._run + 1
         ours, theirs = context.Pipe()
         memory = mmap.mmap(-1, _SLOT_BYTES * slots)
-        mine = [g for g in range(self._groups) if g // self._run % workers == index]
+        mine = [g for n, g in enumerate(self._groups) if n // self._run % workers == index]
         others = [worker.pipe.fileno() for worker in self._workers]
         closing = [*inherited, *others, ours.fileno()]
         process = context.Process(
             target=_work, args=(theirs, memory, slots, self._encoder, mine, closing), daemon=True
         )
-        process.start()
+        # The parent's handlers are none of the worker's: it sets its own before it listens.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         theirs.close()
         self._workers.append(_Worker(process, ours, memory))
 
@@ -135,16 +142,16 @@ class GroupSource:
         for worker in self._workers:
             worker.process.join()
 
-    def groups(self) -> Iterator[Encoded]:
+    def encoded(self) -> Iterator[Encoded]:
         """Yield each row group in order; its bytes hold until the next is taken.
 
         Raises WorkerError if a worker fails or dies.
         """
-        for number in range(self._groups):
+        for turn, number in enumerate(self._groups):
             if not self._workers:
                 yield self._encoder.encode(number)
                 continue
-            worker = self._workers[number // self._run % len(self._workers)]
+            worker = self._workers[turn // self._run % len(self._workers)]
             yield self._receive(worker)
             with suppress(OSError):
                 # A death shows at the next thing received.
