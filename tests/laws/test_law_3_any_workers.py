@@ -25,6 +25,12 @@ CUTS: dict[str, dict[str, float]] = {
         "payworld.engine.tasks.ENCODE_ROWS": 1_000_000,
     },
 }
+STYLES = {
+    "csv": ["--format", "csv"],
+    "gzip": ["--compression", "gzip"],
+    "zstd-hive": ["--compression", "zstd", "--layout", "hive"],
+    "parquet": ["--format", "parquet"],
+}
 EVEN_FOR_A_FEW_ROWS: dict[str, float] = {"payworld.engine.run.WORKER_ROWS": 0}
 
 
@@ -32,16 +38,16 @@ EVEN_FOR_A_FEW_ROWS: dict[str, float] = {"payworld.engine.run.WORKER_ROWS": 0}
 def expected(
     server: GenServer, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, str]]:
-    """What one worker writes, by file format."""
+    """What one worker writes, by the style of the files."""
     written = {}
-    for file_format in ("csv", "parquet"):
-        root = tmp_path_factory.mktemp(file_format)
-        written[file_format] = generated(server, root, file_format, workers=1, patches={})
+    for style in STYLES:
+        root = tmp_path_factory.mktemp(style)
+        written[style] = generated(server, root, style, workers=1, patches={})
     return written
 
 
 def generated(
-    server: GenServer, root: Path, file_format: str, workers: int, patches: dict[str, float]
+    server: GenServer, root: Path, style: str, workers: int, patches: dict[str, float]
 ) -> dict[str, str]:
     config = write_config(root / "world.yaml", WIDE_WORLD)
     folders = Folders(root)
@@ -52,7 +58,7 @@ def generated(
         ended = server.run(
             *mode,
             *("-f", "-q", "--config", config, "--workers", str(workers)),
-            *("--format", file_format, *folders.options),
+            *(*STYLES[style], *folders.options),
             patches=patches,
         )
         assert (ended.code, ended.stderr) == (0, "")
@@ -62,18 +68,18 @@ def generated(
 @pytest.mark.slow
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("workers", [1, 2, 3])
-@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+@pytest.mark.parametrize("style", STYLES)
 def test_any_number_of_workers_and_any_cut_of_the_work_write_the_same_bytes(
     server: GenServer,
     tmp_path: Path,
     expected: dict[str, dict[str, str]],
-    file_format: str,
+    style: str,
     workers: int,
     cut: str,
 ) -> None:
     patches = {**CUTS[cut], **EVEN_FOR_A_FEW_ROWS}
-    found = generated(server, tmp_path, file_format, workers, patches)
-    assert found == expected[file_format]
+    found = generated(server, tmp_path, style, workers, patches)
+    assert found == expected[style]
     assert len(found) == 8
 
 

@@ -27,6 +27,8 @@ SIGKILL = -9
 
 # A checkpoint after each task, so that each can be gone on from.
 EAGER = {"payworld.engine.run.CHECKPOINT_SECONDS": 0, "payworld.engine.tasks.TASK_ROWS": 800}
+CSV, PARQUET = ["--format", "csv"], ["--format", "parquet"]
+HIVE = ["--compression", "gzip", "--layout", "hive"]
 COMMITS: dict[str, dict[str, float]] = {
     "each month is committed": {**EAGER, "payworld.engine.run.COMMIT_SECONDS": 0},
     "months wait for one commit": {**EAGER, "payworld.engine.run.COMMIT_SECONDS": 1e9},
@@ -67,7 +69,7 @@ class Case:
         self.reset()
         ended = self.server.run(*self.command, *self.folders.options, patches=self.patches)
         assert ended.code == 0, ended.stderr
-        return ended.operations
+        return len(ended.operations)
 
     def killed_and_run_again(
         self, kill_operation: int = 0, kill_after: float | None = None, workers: int = 1
@@ -113,11 +115,11 @@ class Case:
 
 
 def case(
-    server: GenServer, root: Path, mode: str, file_format: str, patches: dict[str, float]
+    server: GenServer, root: Path, mode: str, style: list[str], patches: dict[str, float]
 ) -> Case:
     world = LIVELY_WORLD | {"initial_merchants": 20}
     run = ["-f", "-q", "--config", write_config(root / "world.yaml", world)]
-    run += ["--format", file_format]
+    run += style
     first = ["--initial", *period("2024-01-27", "2024-02-03"), *run]
     if mode == "initial":
         # Parts of three months.
@@ -136,19 +138,21 @@ def spread(first: int, last: int, at_most: int) -> Iterable[int]:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("mode", "file_format", "commits"),
+    ("mode", "style", "commits"),
     [
-        ("initial", "csv", "each month is committed"),
-        ("initial", "csv", "no checkpoint"),
-        ("incremental", "csv", "months wait for one commit"),
-        ("initial", "parquet", "months wait for one commit"),
-        ("incremental", "parquet", "each month is committed"),
+        ("initial", CSV, "each month is committed"),
+        ("initial", CSV, "no checkpoint"),
+        ("incremental", CSV, "months wait for one commit"),
+        ("initial", PARQUET, "months wait for one commit"),
+        ("incremental", PARQUET, "each month is committed"),
+        ("initial", HIVE, "each month is committed"),
+        ("incremental", HIVE, "months wait for one commit"),
     ],
 )
 def test_a_kill_at_any_operation_on_the_disk_leaves_no_trace(
-    server: GenServer, tmp_path: Path, mode: str, file_format: str, commits: str
+    server: GenServer, tmp_path: Path, mode: str, style: list[str], commits: str
 ) -> None:
-    gen = case(server, tmp_path, mode, file_format, COMMITS[commits])
+    gen = case(server, tmp_path, mode, style, COMMITS[commits])
     operations = gen.operations()
     # The last operations are the commit: each of those, and some of those before.
     tail = max(1, operations - 16)
@@ -196,13 +200,13 @@ def test_a_run_killed_again_and_again_still_comes_to_its_end(
     server: GenServer, tmp_path: Path
 ) -> None:
     """Each try goes on from the last checkpoint: otherwise none would ever get further."""
-    gen = case(server, tmp_path, "initial", "csv", COMMITS["each month is committed"])
+    gen = case(server, tmp_path, "initial", CSV, COMMITS["each month is committed"])
     operations = gen.operations()
     gen.reset()
     arguments = [*gen.command, *gen.folders.options]
     tries = 0
     # Far fewer operations than the whole run makes, in each try.
-    while server.run(*arguments, patches=gen.patches, kill_operation=operations // 4).code:
+    while server.run(*arguments, patches=gen.patches, kill_operation=operations // 3).code:
         tries += 1
         gen.check_that_what_is_published_is_whole(f"try {tries}")
         assert tries < 20
@@ -214,7 +218,7 @@ def test_a_run_killed_again_and_again_still_comes_to_its_end(
 def test_another_command_after_a_kill_is_not_led_astray_by_what_it_left(
     server: GenServer, tmp_path: Path
 ) -> None:
-    gen = case(server, tmp_path, "incremental", "csv", COMMITS["months wait for one commit"])
+    gen = case(server, tmp_path, "incremental", CSV, COMMITS["months wait for one commit"])
     operations = gen.operations()
     gen.reset()
     options = [*gen.command[3:], *gen.folders.options]

@@ -181,7 +181,15 @@ def test_a_knob_that_is_not_turned_changes_nothing() -> None:
 def test_paths_and_workers_are_all_that_a_run_adds_and_they_change_no_byte(
     server: GenServer, tmp_path: Path
 ) -> None:
-    assert set(RunSettings.model_fields) == {"output_dir", "state_dir", "format", "workers"}
+    assert set(RunSettings.model_fields) == {
+        "output_dir",
+        "state_dir",
+        "format",
+        "compression",
+        "layout",
+        "workers",
+        "publish",
+    }
     config = write_config(tmp_path / "world.yaml", LIVELY_WORLD)
     written = []
     for name, workers in (("a", "1"), ("some where/else", "2")):

@@ -76,8 +76,11 @@ def decide_initial(
     same = _is_same_world(world, asked.start, config)
     if same and world.last_day >= asked.end and (not replace or world.last_day == asked.end):
         return Decision("initial", None, f"already generated through {iso(world.last_day)}")
+    # A replacement that was cut short before its first commit has not touched this world.
     cut_short = unfinished is not None and (
-        unfinished.get("mode") == "initial" and unfinished.get("end") == iso(asked.end)
+        unfinished.get("mode") == "initial"
+        and unfinished.get("end") == iso(asked.end)
+        and not unfinished.get("replaces")
     )
     if same and cut_short:
         return Decision(

@@ -10,24 +10,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from payworld.schema import TRANSACTIONS
+from payworld.storage.compress import compress
 from payworld.storage.csv import csv_fields, write_joined_fields
 from payworld.storage.parquet import arrow_stream
+from payworld.storage.style import Compression
 from payworld.synthesis.frames import transactions_frame
 from payworld.synthesis.rules import Rules
-from payworld.synthesis.texts import clock_texts, decimal_series, text_series, write_number
+from payworld.synthesis.texts import (
+    TextTable,
+    clock_texts,
+    decimal_series,
+    digit_groups,
+    text_series,
+    write_number,
+)
 from payworld.synthesis.transactions import TransactionColumns
 from payworld.timeline import iso
+from payworld.world.arrays import IntArray
 
-__all__ = ["ArrowEncoder", "CsvEncoder", "Encoder"]
+__all__ = ["ArrowEncoder", "Bytes", "CompressedEncoder", "CsvEncoder", "Encoder"]
 
-_PRESENT = "card_present,"
+Bytes = bytes | memoryview
 
 _STAMPED_ID = np.dtype(
     [("prefix", "S3"), ("high", "u2"), ("middle", "u4"), ("low", "u4"), ("date", "S12"),
@@ -37,13 +47,26 @@ _CARD_AND_BIN = np.dtype(
     [("prefix", "S4"), ("high", "u2"), ("middle", "u4"), ("low", "u4"), ("comma", "S1"),
      ("bin_4", "u4"), ("bin_2", "u2")]
 )  # fmt: skip
+_PRESENT = "card_present,"
 _TERMINAL = np.dtype([("prefix", f"S{len(_PRESENT) + 1}"), ("high", "u4"), ("low", "u4")])
+_MERCHANT = np.dtype([("prefix", "S1"), ("high", "u2"), ("low", "u4")])
+# The amounts, in cents, whose texts are made once: the largest of the default world and its
+# largest loss. Others are formatted one by one.
+_LEAST_CENTS, _MOST_CENTS = -10_000, 100_000
 
 
 class Encoder(Protocol):
-    """Turns columns into bytes that can be appended one after another; lives for a run."""
+    """Turns columns into bytes that can be appended one after another; lives for a run.
 
-    def encode(self, columns: TransactionColumns) -> memoryview:
+    Where it takes one block at a time, blocks that are joined would give other bytes.
+    """
+
+    takes_one_block: ClassVar[bool] = False
+
+    def prepare(self) -> None:
+        """Make the tables that the first block would wait for."""
+
+    def encode(self, columns: TransactionColumns) -> Bytes:
         """Return the bytes of a block."""
 
 
@@ -54,14 +77,14 @@ class CsvEncoder(Encoder):
     rules: Rules
 
     @cached_property
-    def _place_texts(self) -> pl.Series:
+    def _places(self) -> TextTable:
         places = self.rules.reference.places
-        return _coordinates(places.lat_e6, places.lng_e6)
+        return TextTable.of(_coordinates(places.lat_e6, places.lng_e6))
 
     @cached_property
-    def _bin_texts(self) -> pl.Series:
+    def _bins(self) -> TextTable:
         bins = self.rules.reference.bins
-        return csv_fields(zip(bins.card_type, bins.issuer, bins.brand, strict=True))
+        return TextTable.of(csv_fields(zip(bins.card_type, bins.issuer, bins.brand, strict=True)))
 
     @cached_property
     def _bin_digits(self) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
@@ -70,31 +93,52 @@ class CsvEncoder(Encoder):
         return parts["bin_4"].copy(), parts["bin_2"].copy()
 
     @cached_property
-    def _rate_texts(self) -> pl.Series:
-        return decimal_series(self.rules.cost_bps, 5, 4).cast(pl.String)
+    def _rates(self) -> TextTable:
+        return TextTable.of(decimal_series(self.rules.cost_bps, 5, 4).cast(pl.String))
 
     @cached_property
-    def _type_texts(self) -> pl.Series:
-        return pl.Series([f"{name}," for name in TRANSACTIONS.column("payment_type").values])
+    def _types(self) -> TextTable:
+        names = TRANSACTIONS.column("payment_type").values
+        return TextTable.of(pl.Series([f"{name}," for name in names]))
 
-    def encode(self, columns: TransactionColumns) -> memoryview:
+    @cached_property
+    def _statuses(self) -> TextTable:
+        return TextTable.of(pl.Series(TRANSACTIONS.column("payment_status").values))
+
+    @cached_property
+    def _amounts(self) -> TextTable:
+        cents = np.arange(_LEAST_CENTS, _MOST_CENTS + 1)
+        return TextTable.of(decimal_series(cents, 12, 2).cast(pl.String))
+
+    def prepare(self) -> None:
+        """Make the tables that the first block would wait for."""
+        clock_texts(), digit_groups()
+        _ = self._places, self._bins, self._bin_digits, self._rates, self._types, self._statuses
+        _ = self._amounts
+
+    def encode(self, columns: TransactionColumns) -> bytes:
         """Return a block as CSV lines."""
-        net = columns.mdr_cents - columns.cost_cents
-        points = pl.concat([_coordinates(columns.lat_e6, columns.lng_e6), self._place_texts])
+        own = TextTable.of(_coordinates(columns.lat_e6, columns.lng_e6))
         pieces = [
             _stamped_ids(columns),
-            points.gather(columns.point),
-            decimal_series(columns.amount_cents, 12, 2),
+            own.followed_by(self._places).take(columns.point),
+            self._money(columns.amount_cents),
             self._types_and_terminals(columns),
-            self._bin_texts.gather(columns.bin_row),
+            self._bins.take(columns.bin_row),
             self._cards_and_bins(columns),
-            _status_and_merchant(columns),
-            self._rate_texts.gather(columns.bin_row),
-            decimal_series(columns.cost_cents, 12, 2),
-            decimal_series(columns.mdr_cents, 12, 2),
-            decimal_series(net, 12, 2),
+            self._statuses.take(columns.status),
+            _merchants(columns),
+            self._rates.take(columns.bin_row),
+            self._money(columns.cost_cents),
+            self._money(columns.mdr_cents),
+            self._money(columns.mdr_cents - columns.cost_cents),
         ]
         return write_joined_fields(pieces)
+
+    def _money(self, cents: IntArray) -> pl.Series:
+        if len(cents) and (cents.min() < _LEAST_CENTS or cents.max() > _MOST_CENTS):
+            return decimal_series(cents, 12, 2)
+        return self._amounts.take(cents - _LEAST_CENTS)
 
     def _types_and_terminals(self, columns: TransactionColumns) -> pl.Series:
         """Return "payment_type,terminal_id": a terminal is card-present, the rest have none."""
@@ -102,9 +146,9 @@ class CsvEncoder(Encoder):
         rows = np.empty(n, _TERMINAL)
         rows["prefix"] = f"{_PRESENT}T".encode()
         write_number(rows, ("high", "low"), columns.terminals)
-        texts = pl.concat([text_series(rows), self._type_texts])
         elsewhere = columns.payment_type + np.int64(n)
-        return texts.gather(np.where(columns.terminal >= 0, columns.terminal, elsewhere))
+        texts = TextTable.of_rows(rows).followed_by(self._types)
+        return texts.take(np.where(columns.terminal >= 0, columns.terminal, elsewhere))
 
     def _cards_and_bins(self, columns: TransactionColumns) -> pl.Series:
         rows = np.empty(len(columns), _CARD_AND_BIN)
@@ -137,18 +181,23 @@ def _stamped_ids(columns: TransactionColumns) -> pl.Series:
     return text_series(rows)
 
 
-def _status_and_merchant(columns: TransactionColumns) -> pl.Series:
-    """Return "status,merchant_id" by gather from all pairs of the block."""
-    statuses = TRANSACTIONS.column("payment_status").values
-    n = len(columns.merchants)
-    tables = []
-    for status in statuses:
-        prefix = f"{status},M".encode()
-        rows = np.empty(n, [("prefix", f"S{len(prefix)}"), ("high", "u2"), ("low", "u4")])
-        rows["prefix"] = prefix
-        write_number(rows, ("high", "low"), columns.merchants + 1)
-        tables.append(text_series(rows))
-    return pl.concat(tables).gather(columns.status * np.int64(n) + columns.merchant)
+def _merchants(columns: TransactionColumns) -> pl.Series:
+    rows = np.empty(len(columns.merchants), _MERCHANT)
+    rows["prefix"] = b"M"
+    write_number(rows, ("high", "low"), columns.merchants + 1)
+    return TextTable.of_rows(rows).take(columns.merchant)
+
+
+@dataclass(eq=False)
+class CompressedEncoder(CsvEncoder):
+    """Compressed CSV text, a piece for each block: what one piece holds is a part of the format."""
+
+    compression: Compression = "none"
+    takes_one_block: ClassVar[bool] = True
+
+    def encode(self, columns: TransactionColumns) -> bytes:
+        """Return a block as a piece of a compressed file."""
+        return compress(super().encode(columns), self.compression)
 
 
 @dataclass(eq=False)
@@ -157,6 +206,9 @@ class ArrowEncoder(Encoder):
 
     rules: Rules
 
-    def encode(self, columns: TransactionColumns) -> memoryview:
+    def prepare(self) -> None:
+        """Do nothing: the frames are made of what the reference holds."""
+
+    def encode(self, columns: TransactionColumns) -> Bytes:
         """Return a block as an Arrow IPC stream of its own."""
         return arrow_stream(transactions_frame(columns, self.rules))

@@ -14,7 +14,7 @@ from payworld.timeline import Period, month_chunks, weekday
 from payworld.world.arrays import FloatArray
 from payworld.world.state import World
 
-__all__ = ["expected_rows"]
+__all__ = ["expected_first_rows", "expected_rows"]
 
 
 def _mean_counts(rules: Rules, month: int) -> FloatArray:
@@ -29,11 +29,23 @@ def _mean_counts(rules: Rules, month: int) -> FloatArray:
 
 def expected_rows(world: World, rules: Rules, period: Period) -> int:
     """Return about how many payments a period will have, growth and churn included."""
-    config = rules.config
     merchants = world.merchants
     by_size = np.bincount(merchants.size[merchants.active], minlength=3).astype(np.float64)
-    shares = config.merchant_size_distribution
-    mix = np.array([shares.small, shares.medium, shares.large])
+    return _rows_of(by_size, rules, period)
+
+
+def expected_first_rows(rules: Rules, period: Period) -> int:
+    """Return about how many payments a world will have that is born at a period's start."""
+    return _rows_of(rules.config.initial_merchants * _size_mix(rules), rules, period)
+
+
+def _size_mix(rules: Rules) -> FloatArray:
+    shares = rules.config.merchant_size_distribution
+    return np.array([shares.small, shares.medium, shares.large])
+
+
+def _rows_of(by_size: FloatArray, rules: Rules, period: Period) -> int:
+    config, mix = rules.config, _size_mix(rules)
     total = 0.0
     for chunk in month_chunks(period):
         first = date.fromordinal(chunk.start)

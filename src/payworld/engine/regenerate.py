@@ -23,7 +23,8 @@ from payworld.storage.files import (
 )
 from payworld.storage.manifest import MANIFEST, check_same_world
 from payworld.storage.reference import load_reference
-from payworld.storage.sinks import ChunkFile, partial_path, write_merchants
+from payworld.storage.sinks import ChunkFile, write_merchants
+from payworld.storage.style import FileStyle, check_inside, partial_path
 from payworld.synthesis.frames import merchants_frame
 from payworld.synthesis.rules import Rules
 from payworld.timeline import Period, iso, parse_date
@@ -42,7 +43,7 @@ class Regenerated:
 
 
 def _is_whole(output_dir: Path, resource: dict[str, Any]) -> bool:
-    path = output_dir / resource["path"]
+    path = check_inside(output_dir, resource["path"])
     if path.is_symlink() or not path.is_file():
         return False
     return f"sha256:{file_sha256(path)}" == str(resource["hash"])
@@ -113,8 +114,9 @@ def _put_in_place(
         with naming(final, "move aside"):
             final.rename(aside)
         done.moved.append(str(aside))
+    make_aside(final.parent, output_dir)
     publish(work, final, sha256)
-    fsync_folder(output_dir)
+    fsync_folder(final.parent)
     done.made.append(name)
 
 
@@ -133,7 +135,7 @@ class _Maker:
             if item["table"] == "transactions"
             for day in range(item["period"].start, item["period"].end + 1)
         }
-        self._encoders: dict[tuple[int, str], Encoder] = {}
+        self._encoders: dict[tuple[int, FileStyle], Encoder] = {}
 
     def render(self, task: Task, rules: Rules, day: int) -> None:
         """Render a day's payments into the file that they belong to, if it is wanted."""
@@ -145,11 +147,10 @@ class _Maker:
             if item["table"] == "transactions" and item["period"].start <= day <= item["period"].end
         )
         if self._chunk is None:
-            file_format = item["path"].rpartition(".")[2]
-            self._chunk = ChunkFile(self._output_dir, item["period"], file_format)
-            self._chunk.begin()
-        key = (id(rules), self._chunk.format)
-        encoder = self._encoders.setdefault(key, make_encoder(self._chunk.format, rules))
+            style = FileStyle.of(item["path"])
+            self._chunk = ChunkFile(self._output_dir, item["period"], style)
+        key = (id(rules), self._chunk.style)
+        encoder = self._encoders.setdefault(key, make_encoder(self._chunk.style, rules))
         for part in render_task(task.blocks, rules, encoder):
             self._chunk.append(part, 0)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
 from payworld.config import WorldConfig
-from payworld.engine.estimate import expected_rows
+from payworld.engine.encode import Bytes
+from payworld.engine.estimate import expected_first_rows, expected_rows
 from payworld.engine.step import step_day
 from payworld.engine.tasks import Task, cut_tasks
 from payworld.engine.workers import Renderer, StartMethod
@@ -28,9 +28,12 @@ from payworld.storage.commit import (
     still_whole,
 )
 from payworld.storage.journal import Journal
+from payworld.storage.lock import is_free
 from payworld.storage.manifest import check_same_world, file_entry
 from payworld.storage.reference import load_reference
-from payworld.storage.sinks import ChunkFile, chunk_name, partial_path, write_merchants
+from payworld.storage.sinks import ChunkFile, write_merchants
+from payworld.storage.state_file import state_pieces
+from payworld.storage.style import FileStyle, partial_path
 from payworld.synthesis.frames import merchants_frame
 from payworld.synthesis.plan import DayPlan
 from payworld.synthesis.rules import Rules, compile_rules
@@ -60,7 +63,7 @@ class Request:
     period: Period
     state_dir: Path
     output_dir: Path
-    file_format: Literal["csv", "parquet"]
+    style: FileStyle
     workers: int
     config: WorldConfig
     # The command line forks; a program that may have started threads must not.
@@ -110,7 +113,7 @@ def _header(request: Request, base: str | None) -> dict[str, Any]:
         "mode": request.mode,
         "start": iso(request.period.start),
         "end": iso(request.period.end),
-        "format": request.file_format,
+        "style": str(request.style),
         "output_dir": from_state(request.state_dir, request.output_dir),
         "config": request.config.fingerprint,
         "base": base,
@@ -136,12 +139,15 @@ class _Run:
     ) -> None:
         self.request = request
         self._period_from = {chunk.start: chunk for chunk in chunks}
+        self._period_to = {chunk.end: chunk for chunk in chunks}
         self.world = world
         self.header = _header(request, base)
         self.label = ""
         self.pending: list[dict[str, Any]] = []
         self.chunk: ChunkFile | None = None
         self.beside: ThreadPoolExecutor | None = None
+        self.merchants: dict[int, Future[dict[str, Any]]] = {}
+        self.last_state: Future[list[bytes]] | None = None
         self.outcome = Outcome(world, request.period)
         self.committed_at = self.checked_at = monotonic()
         self.journal: Journal
@@ -151,8 +157,9 @@ class _Run:
         request = self.request
         same = bool(records) and _is_same_run(records[0], self.header)
         folders = {request.output_dir}
-        if records:
-            folders.add(output_of(request.state_dir, records[0]))
+        # Where the earlier run was, another world may be at work by now.
+        if records and is_free(other := output_of(request.state_dir, records[0])):
+            folders.add(other)
         if same:
             self.header["start"] = records[0]["start"]
         self.label = f"{request.mode} {self.header['start']}..{self.header['end']}"
@@ -177,9 +184,9 @@ class _Run:
         chunk = None
         if checkpoint["chunk"] is not None:
             period = Period(*checkpoint["chunk"]["period"])
-            chunk = ChunkFile(output_dir, period, self.request.file_format)
-            if not chunk.resume(checkpoint["chunk"]):
-                chunk.close()
+            mark = checkpoint["chunk"]
+            chunk = ChunkFile.resume(output_dir, period, self.request.style, mark)
+            if chunk is None:
                 return False
         self.pending, self.chunk = pending, chunk
         while self.world.last_day < checkpoint["day"]:
@@ -187,16 +194,12 @@ class _Run:
         self.outcome.resumed_from = checkpoint["day"]
         return True
 
-    def take(self, task: Task, parts: list[memoryview]) -> None:
+    def take(self, task: Task, parts: list[Bytes]) -> None:
         """Write a task's bytes; at a chunk's end make its files whole and perhaps commit."""
         chunk = self.chunk
         if chunk is None:
             period = self._period_from[self.world.last_day + 1]
-            chunk = self.chunk = ChunkFile(
-                self.request.output_dir, period, self.request.file_format
-            )
-            chunk.begin()
-        chunk.beside = self.beside
+            chunk = self.chunk = ChunkFile(self.request.output_dir, period, self.request.style)
         for part in parts:
             chunk.append(part, 0)
         chunk.rows += task.rows
@@ -207,20 +210,34 @@ class _Run:
         if self.world.last_day == chunk.period.end:
             self._finish(chunk)
         if self.pending and self._commit_is_due():
-            self._commit()
+            self.commit()
         elif monotonic() - self.checked_at >= CHECKPOINT_SECONDS:
             self._checkpoint()
 
+    def look_ahead(self, world: World) -> None:
+        """Let a thread make what a chunk's end needs, while its last payments are rendered."""
+        chunk = self._period_to.get(world.last_day)
+        if chunk is None:
+            return
+        self.beside = self.beside or ThreadPoolExecutor(1)
+        self.merchants[world.last_day] = self.beside.submit(self._write_merchants, world, chunk)
+        if world.last_day == self.request.period.end:
+            self.last_state = self.beside.submit(lambda: list(state_pieces(world)))
+
+    def _write_merchants(self, world: World, period: Period) -> dict[str, Any]:
+        frame = merchants_frame(world, period, load_reference().places)
+        name = self.request.style.path("merchants", period)
+        mark = write_merchants(self.request.output_dir, frame, name)
+        return file_entry(
+            "merchants", name, period, self.label, mark["rows"], mark["bytes"], mark["sha256"]
+        )
+
     def _finish(self, chunk: ChunkFile) -> None:
         chunk.finish()
-        request, period = self.request, chunk.period
-        frame = merchants_frame(self.world, period, load_reference().places)
-        name = chunk_name("merchants", period, request.file_format)
-        mark = write_merchants(request.output_dir, frame, name)
+        period = chunk.period
+        made = self.merchants.pop(period.end, None)
         self.pending += [
-            file_entry(
-                "merchants", name, period, self.label, mark["rows"], mark["bytes"], mark["sha256"]
-            ),
+            made.result() if made else self._write_merchants(self.world, period),
             file_entry(
                 "transactions", chunk.name, period, self.label, chunk.rows, chunk.bytes,
                 chunk.sha256,
@@ -233,18 +250,21 @@ class _Run:
             return True
         return self.chunk is None and monotonic() - self.committed_at >= COMMIT_SECONDS
 
-    def _commit(self) -> None:
+    def commit(self) -> None:
         request = self.request
         places = request.state_dir, request.output_dir
         moves = plan_moves(*places, request.replaces) if self.header["replaces"] else None
-        checksum = commit(*places, self.journal, self.world, self.pending, moves)
+        is_last = self.world.last_day == request.period.end
+        made = self.last_state.result() if self.last_state and is_last else None
+        state = made or state_pieces(self.world)
+        checksum = commit(*places, self.journal, self.world, state, self.pending, moves)
         if moves:
             self.outcome.moved_aside = aside_folders(*places, moves)
         self.outcome.files += self.pending
         self.outcome.world = self.world
         self.pending = []
         self.header = {**self.header, "base": checksum, "replaces": False}
-        if self.world.last_day == request.period.end:
+        if is_last:
             self.journal.finish()
         else:
             self.journal.restart(self.header)
@@ -255,10 +275,17 @@ class _Run:
         self.journal.append({"day": self.world.last_day, "pending": self.pending, "chunk": chunk})
         self.checked_at = monotonic()
 
-    def abandon(self) -> None:
-        """Remove the work files, unless a commit was decided, which the next run finishes."""
+    def close(self) -> None:
+        """Close what is open; the files stay."""
+        if self.beside is not None:
+            self.beside.shutdown(cancel_futures=True)
         if self.chunk is not None:
             self.chunk.close()
+        self.journal.close()
+
+    def abandon(self) -> None:
+        """Remove the work files, unless a commit was decided, which the next run finishes."""
+        self.close()
         if self.journal.decided:
             return
         discard_work(self.request.state_dir, {self.request.output_dir}, frozenset())
@@ -308,56 +335,70 @@ def execute(
     Raises StorageError, ConflictError, WorkerError; whatever was committed before stays, and the
     same call again goes on from there.
     """
-    reference = load_reference()
-    rules = compile_rules(request.config, reference)
-    world = None if request.replaces else held.world
-    world = world or create_world(request.config, request.period.start, reference.places)
-    world = world.with_config(request.config)
+    rules = compile_rules(request.config, load_reference())
+    past = None if request.replaces else held.world
+    workers = _worker_count(request, rules, past)
+    # The workers get ready while the first merchants are born.
+    with Renderer(rules, request.style, workers, held.locks, request.start_method) as renderer:
+        world = past or create_world(request.config, request.period.start, rules.reference.places)
+        run, chunks = _prepare(request, held, world.with_config(request.config), rules)
+        try:
+            return _generate(run, rules, {chunk.end for chunk in chunks}, renderer, on_progress)
+        except (StorageError, ConflictError, MemoryError):
+            run.abandon()
+            raise
+        finally:
+            run.close()
+
+
+def _worker_count(request: Request, rules: Rules, past: World | None) -> int:
+    if past is None:
+        rows = expected_first_rows(rules, request.period)
+    else:
+        rows = expected_rows(past, rules, request.period)
+    return (request.workers or os.cpu_count() or 1) if rows >= WORKER_ROWS else 1
+
+
+def _prepare(request: Request, held: Held, world: World, rules: Rules) -> tuple[_Run, list[Period]]:
+    """Return the run, begun or taken up again, and its chunks; nothing is made of it so far."""
     _check_capacity(world, rules, request.period)
+    if request.replaces and held.world is not None:
+        # The files that are moved aside are those of the world that is replaced, no other's.
+        check_same_world(request.output_dir, held.world)
     leaving = frozenset(replaced_names(request.output_dir) if request.replaces else ())
     manifest = None if request.replaces else check_same_world(request.output_dir, world)
-    warning = missing_before(world, manifest)
     chunks = plan_chunks(request.period, manifest)
-    names = {chunk_name(t, c, request.file_format) for c in chunks for t in TABLES}
+    names = {request.style.path(t, c) for c in chunks for t in TABLES}
     check_targets(request.output_dir, request.period, names, leaving)
     run = _Run(request, world, held.base, chunks)
-    run.outcome.warning = warning
+    run.outcome.warning = missing_before(world, manifest)
     run.begin(held.records, rules)
-    try:
-        return _generate(run, rules, {chunk.end for chunk in chunks}, held.locks, on_progress)
-    except (StorageError, ConflictError, MemoryError):
-        run.abandon()
-        raise
-    finally:
-        run.journal.close()
+    return run, chunks
 
 
-def _days(run: _Run, rules: Rules) -> Iterator[tuple[World, DayPlan]]:
+def _days(
+    run: _Run, rules: Rules, ahead: Callable[[World], None]
+) -> Iterator[tuple[World, DayPlan]]:
     world = run.world
     while world.last_day < run.request.period.end:
         world, plan = step_day(world, rules)
+        ahead(world)
         yield world, plan
 
 
 def _generate(
-    run: _Run, rules: Rules, last_days: set[int], locks: list[int], on_progress: Progress
+    run: _Run,
+    rules: Rules,
+    last_days: set[int],
+    renderer: Renderer,
+    on_progress: Progress,
 ) -> Outcome:
-    left = Period(run.world.last_day + 1, run.request.period.end)
-    workers = run.request.workers or os.cpu_count() or 1
-    if expected_rows(run.world, rules, left) < WORKER_ROWS:
-        workers = 1
-    request = run.request
-    with (
-        ExitStack() as stack,
-        Renderer(rules, request.file_format, workers, locks, request.start_method) as renderer,
-    ):
-        # Not before the workers are forked: both may start a thread.
-        run.beside = stack.enter_context(ThreadPoolExecutor(1)) if workers > 1 else None
-        on_progress(run.world.last_day, 0)
-        for task, parts in renderer.render(cut_tasks(_days(run, rules), last_days)):
-            run.take(task, parts)
-            on_progress(run.world.last_day, run.outcome.rows)
+    on_progress(run.world.last_day, 0)
+    ahead = run.look_ahead if renderer.has_workers else lambda _world: None
+    for task, parts in renderer.render(cut_tasks(_days(run, rules, ahead), last_days)):
+        run.take(task, parts)
+        on_progress(run.world.last_day, run.outcome.rows)
     if run.world.last_day == run.request.period.end and run.pending:
         # A run that was cut short between its last chunk and the commit.
-        run._commit()
+        run.commit()
     return run.outcome

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from payworld.engine.encode import ArrowEncoder, CsvEncoder, Encoder
+from payworld.engine.encode import ArrowEncoder, Bytes, CompressedEncoder, CsvEncoder, Encoder
+from payworld.storage.style import FileStyle
 from payworld.synthesis.plan import BlockPlan, DayPlan
 from payworld.synthesis.rules import Rules
 from payworld.synthesis.transactions import TransactionColumns, join_columns, render_block
@@ -16,11 +17,11 @@ from payworld.world.state import CardPool, World
 
 __all__ = ["Task", "cut_tasks", "make_encoder", "render_task"]
 
-# Rows of a task: small enough to keep memory flat, large enough to be worth a message.
-TASK_ROWS = 32_768
-# Rows encoded at a time: each call of the writer has a cost of its own, larger ones spill the
-# processor's cache.
-ENCODE_ROWS = 32_768
+# Rows of a task: large enough to be worth a message.
+TASK_ROWS = 20_480
+# Rows encoded at a time: each call of the writer has a cost of its own; more rows crowd the caches,
+# most of all where two processes share one. About a block on a busy day.
+ENCODE_ROWS = 10_240
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,19 +49,24 @@ def cut_tasks(days: Iterable[tuple[World, DayPlan]], last_days: set[int]) -> Ite
             blocks, rows = [], 0
 
 
-def make_encoder(file_format: str, rules: Rules) -> Encoder:
-    """Return the encoder of a file format."""
-    return CsvEncoder(rules) if file_format == "csv" else ArrowEncoder(rules)
+def make_encoder(style: FileStyle, rules: Rules) -> Encoder:
+    """Return the encoder of a run's files."""
+    if style.format == "parquet":
+        return ArrowEncoder(rules)
+    if style.compression == "none":
+        return CsvEncoder(rules)
+    return CompressedEncoder(rules, style.compression)
 
 
 def render_task(
     blocks: list[tuple[BlockPlan, CardPool]], rules: Rules, encoder: Encoder
-) -> Iterator[memoryview]:
+) -> Iterator[Bytes]:
     """Yield the bytes of a task's blocks, in order; small blocks are encoded together."""
     waiting: list[TransactionColumns] = []
     rows = 0
+    most = 0 if encoder.takes_one_block else ENCODE_ROWS
     for block, pool in blocks:
-        if rows and rows + block.payments > ENCODE_ROWS:
+        if rows and rows + block.payments > most:
             yield encoder.encode(join_columns(waiting))
             waiting, rows = [], 0
         waiting.append(render_block(block, pool, rules))

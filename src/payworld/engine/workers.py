@@ -1,9 +1,10 @@
 """Renders tasks in order, in this process or in several.
 
-Workers write what they render into shared memory; the parent hashes and writes it. A worker ends
-when its pipe does, so none outlives the run. The command line forks them, before anything has
-started a thread, which costs nothing; a program that may have threads (Polars starts some) has
-them spawned, which costs each the time to load the libraries.
+This process counts as one of them: it hashes and writes what all have rendered, and renders too
+while the others have enough to do. They write into shared memory. A worker ends when its pipe
+does, so none outlives the run. The command line forks them, before anything has started a thread,
+which costs nothing; a program that may have threads (Polars starts some) has them spawned, which
+costs each the time to load the libraries.
 """
 
 from __future__ import annotations
@@ -11,21 +12,24 @@ from __future__ import annotations
 import mmap
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess, SpawnProcess
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from payworld.engine.encode import Bytes
 from payworld.engine.tasks import TASK_ROWS, Task, make_encoder, render_task
 from payworld.errors import WorkerError
+from payworld.storage.style import FileStyle
 from payworld.synthesis.rules import Rules
 
 __all__ = ["Renderer", "StartMethod", "can_share"]
@@ -35,7 +39,10 @@ StartMethod = Literal["fork", "spawn"]
 # Far above the widest row of any format; memory that is never touched costs nothing.
 ROW_BYTES = 512
 SLOT_BYTES = TASK_ROWS * ROW_BYTES
-SLOTS = 2
+# Tasks that wait for a worker, so that it goes on while the parent renders one itself.
+SLOTS = 4
+# What the parent has rendered and cannot write yet, because an earlier task is not done.
+OWN_AHEAD = 4
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -65,15 +72,32 @@ class _Shared:
         return memory
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Worker:
+    """A process with its pipe and memory; lives for a run. `slots` are those that are free."""
+
     process: multiprocessing.process.BaseProcess
     pipe: Connection
     memory: mmap.mmap
+    slots: list[int] = field(default_factory=lambda: list(range(SLOTS)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A task that is given to a worker and a slot of its memory, or rendered by the parent."""
+
+    task: Task
+    worker: _Worker | None = None
+    slot: int = 0
+    parts: list[Bytes] = field(default_factory=list)
+
+    def is_done(self) -> bool:
+        """Return whether its bytes are there. A worker answers its tasks in order."""
+        return self.worker is None or self.worker.pipe.poll()
 
 
 def _work(
-    pipe: Connection, shared: _Shared, rules: Rules, file_format: str, inherited: list[int]
+    pipe: Connection, shared: _Shared, rules: Rules, style: FileStyle, inherited: list[int]
 ) -> None:
     """Render what comes through the pipe until it ends; the whole life of a worker."""
     # Ctrl-C reaches the whole group: the parent decides, and the pipe's end tells the workers.
@@ -84,12 +108,16 @@ def _work(
         # The world's locks must not outlive the parent.
         with suppress(OSError):
             os.close(descriptor)
-    memory, encoder = shared.open(), make_encoder(file_format, rules)
+    memory, encoder = shared.open(), make_encoder(style, rules)
+    encoder.prepare()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            blocks, slot = pipe.recv()
+            slot, given = pipe.recv()
             try:
                 at = start = slot * SLOT_BYTES
+                if isinstance(given, int):
+                    given = memory[at : at + given]
+                blocks = pickle.loads(given)  # noqa: S301  # of this very process's parent
                 for part in render_task(blocks, rules, encoder):
                     memory[at : at + len(part)] = part
                     at += len(part)
@@ -104,22 +132,22 @@ class Renderer:
     def __init__(
         self,
         rules: Rules,
-        file_format: str,
+        style: FileStyle,
         workers: int,
         inherited: list[int],
         start_method: StartMethod = "spawn",
     ) -> None:
         self._rules = rules
-        self._encoder = make_encoder(file_format, rules)
+        self._encoder = make_encoder(style, rules)
         self._workers: list[_Worker] = []
         forked = start_method == "fork"
         make = ForkProcess if forked else SpawnProcess
-        for _ in range(workers if workers > 1 and can_share() else 0):
+        for _ in range(workers - 1 if can_share() else 0):
             ours, theirs = multiprocessing.Pipe()
             shared, others = _Shared(), [worker.pipe.fileno() for worker in self._workers]
             # A forked worker closes the locks, and the parent's ends of the pipes so far.
             given = [*inherited, *others, ours.fileno()] if forked else []
-            arguments = (theirs, shared, rules, file_format, given)
+            arguments = (theirs, shared, rules, style, given)
             process = make(target=_work, args=arguments, daemon=True)
             # The parent's handlers are none of the worker's: it sets its own before it listens.
             held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
@@ -146,42 +174,57 @@ class Renderer:
         for worker in self._workers:
             worker.process.join()
 
-    def render(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[memoryview]]]:
+    @property
+    def has_workers(self) -> bool:
+        """Return whether processes other than this one render."""
+        return bool(self._workers)
+
+    def render(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Bytes]]]:
         """Yield each task with its bytes, in order; the bytes hold until the next is taken.
 
         Raises WorkerError if a worker fails or dies.
         """
-        if not self._workers:
-            for task in tasks:
-                yield task, list(render_task(task.blocks, self._rules, self._encoder))
-            return
-        pending: deque[tuple[Task, _Worker | None]] = deque()
-        ahead = SLOTS * len(self._workers)
-        turn = 0
+        jobs: deque[_Job] = deque()
         for task in tasks:
-            if len(pending) == ahead:
-                yield self._collect(*pending.popleft())
-            if task.rows > TASK_ROWS:
-                # More than a slot holds (very busy merchants): this process renders it.
-                pending.append((task, None))
-            else:
-                worker = self._workers[turn % len(self._workers)]
-                slot = turn // len(self._workers) % SLOTS
-                self._send(worker, task, slot)
-                pending.append((task, worker))
-                turn += 1
-        while pending:
-            yield self._collect(*pending.popleft())
+            while jobs and jobs[0].is_done():
+                yield from self._finish(jobs.popleft())
+            worker = self._idlest() if task.rows <= TASK_ROWS else None
+            if worker is not None:
+                jobs.append(self._give(worker, task))
+                continue
+            while sum(job.worker is None for job in jobs) > OWN_AHEAD:
+                yield from self._finish(jobs.popleft())
+            # All have enough to do, or a slot cannot hold it (very busy merchants).
+            parts = list(render_task(task.blocks, self._rules, self._encoder))
+            jobs.append(_Job(task, parts=parts))
+        while jobs:
+            yield from self._finish(jobs.popleft())
 
-    def _send(self, worker: _Worker, task: Task, slot: int) -> None:
+    def _idlest(self) -> _Worker | None:
+        """Return the worker with the fewest tasks; None if none can take one more."""
+        worker = max(self._workers, key=lambda worker: len(worker.slots), default=None)
+        return worker if worker is not None and worker.slots else None
+
+    def _give(self, worker: _Worker, task: Task) -> _Job:
+        slot = worker.slots.pop()
+        blocks = pickle.dumps(task.blocks, pickle.HIGHEST_PROTOCOL)
         try:
-            worker.pipe.send((task.blocks, slot))
+            if len(blocks) <= SLOT_BYTES:
+                # A pipe holds less than this: the parent would wait until the worker reads it.
+                at = slot * SLOT_BYTES
+                worker.memory[at : at + len(blocks)] = blocks
+                worker.pipe.send((slot, len(blocks)))
+            else:
+                worker.pipe.send((slot, blocks))
         except OSError as error:
             raise self._died(worker) from error
+        return _Job(task, worker, slot)
 
-    def _collect(self, task: Task, worker: _Worker | None) -> tuple[Task, list[memoryview]]:
+    def _finish(self, job: _Job) -> Iterator[tuple[Task, list[Bytes]]]:
+        worker = job.worker
         if worker is None:
-            return task, list(render_task(task.blocks, self._rules, self._encoder))
+            yield job.task, job.parts
+            return
         try:
             answer = worker.pipe.recv()
         except (EOFError, OSError) as error:
@@ -189,7 +232,8 @@ class Renderer:
         if isinstance(answer, str):
             raise WorkerError(f"a worker process failed:\n{answer}")
         start, end = answer
-        return task, [memoryview(worker.memory)[start:end]]
+        yield job.task, [memoryview(worker.memory)[start:end]]
+        worker.slots.append(job.slot)
 
     def _died(self, worker: _Worker) -> WorkerError:
         worker.process.join(timeout=5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
+from typing import IO, Any, cast
 
 import polars as pl
 
@@ -36,12 +37,26 @@ def csv_fields(rows: Iterable[tuple[str, ...]]) -> pl.Series:
     return pl.Series(texts, dtype=pl.String)
 
 
-def write_joined_fields(pieces: list[pl.Series]) -> memoryview:
+class _Kept(io.RawIOBase):
+    """Keeps what is written to it, as it came: one large piece is not copied."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.pieces.append(data)
+        return len(data)
+
+
+def write_joined_fields(pieces: list[pl.Series]) -> bytes:
     """Return rows of ready-made CSV fragments as lines.
 
     A piece holds one field or several with their own commas, quoted where they need it.
     """
     frame = pl.DataFrame([piece.alias(str(row)) for row, piece in enumerate(pieces)])
-    buffer = io.BytesIO()
-    frame.write_csv(buffer, include_header=False, quote_style="never")
-    return buffer.getbuffer()
+    kept = _Kept()
+    frame.write_csv(cast(IO[bytes], kept), include_header=False, quote_style="never")
+    return kept.pieces[0] if len(kept.pieces) == 1 else b"".join(kept.pieces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -11,7 +12,20 @@ from numpy.typing import NDArray
 
 from payworld.world.arrays import Int32Array, IntArray
 
-__all__ = ["clock_texts", "decimal_series", "digit_groups", "text_series", "write_number"]
+__all__ = [
+    "TextTable",
+    "clock_texts",
+    "decimal_series",
+    "digit_groups",
+    "text_series",
+    "write_number",
+]
+
+# Arrow's and Polars' own form of a text: its size, then up to twelve bytes of it, or the first
+# four and where the rest is found. NumPy gathers the sixteen bytes as one element.
+_VIEW = np.dtype([("size", "<u4"), ("prefix", "S4"), ("buffer", "<u4"), ("offset", "<u4")])
+_INLINE = 12
+_CARRIER = np.complex128
 
 
 @lru_cache(maxsize=1)
@@ -61,6 +75,51 @@ def text_series(rows: NDArray[np.void]) -> pl.Series:
     offsets = pa.py_buffer(_offsets(len(rows), rows.dtype.itemsize))
     array = pa.LargeStringArray.from_buffers(len(rows), offsets, pa.py_buffer(rows))
     return pl.Series(array)
+
+
+@dataclass(frozen=True, eq=False)
+class TextTable:
+    """Texts to gather from: their views, and the bytes of those longer than twelve."""
+
+    views: NDArray[np.complex128]
+    data: tuple[pa.Buffer, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    @classmethod
+    def of(cls, texts: pl.Series) -> TextTable:
+        """Return the table of a string column without nulls."""
+        array = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
+        _, views, *data = array.buffers()
+        return cls(np.frombuffer(views, _CARRIER)[array.offset :][: len(array)], tuple(data))
+
+    @classmethod
+    def of_rows(cls, rows: NDArray[np.void]) -> TextTable:
+        """Return the table of a record array of ASCII bytes, one row each."""
+        n, width = len(rows), rows.dtype.itemsize
+        views = np.zeros(n, _VIEW)
+        views["size"] = width
+        if width <= _INLINE:
+            inline = views.view(np.uint8).reshape(n, _VIEW.itemsize)[:, 4:]
+            inline[:, :width] = rows.view(np.uint8).reshape(n, width)
+            return cls(views.view(_CARRIER))
+        views["prefix"] = rows.view(np.uint8).reshape(n, width)[:, :4].copy().view("S4").ravel()
+        views["offset"] = _offsets(n, width)[:-1]
+        return cls(views.view(_CARRIER), (pa.py_buffer(rows),))
+
+    def followed_by(self, other: TextTable) -> TextTable:
+        """Return a table with another one's texts behind this one's."""
+        behind = other.views.copy()
+        fields = behind.view(_VIEW)
+        fields["buffer"][fields["size"] > _INLINE] += len(self.data)
+        return TextTable(np.concatenate([self.views, behind]), self.data + other.data)
+
+    def take(self, rows: NDArray[np.integer]) -> pl.Series:
+        """Return the texts of some rows as a string column."""
+        views = np.take(self.views, rows)
+        buffers = [None, pa.py_buffer(views), *self.data]
+        return pl.Series(pa.Array.from_buffers(pa.string_view(), len(views), buffers))
 
 
 def decimal_series(units: IntArray | Int32Array, precision: int, scale: int) -> pl.Series:
