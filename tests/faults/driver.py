@@ -1,7 +1,7 @@
 """Starts gen in forked processes and does something to it at an exact operation on the disk.
 
 A process that has loaded payworld forks for each run, so that hundreds of faults take a minute.
-Each run is a process of its own and a session of its own: it enters by `payworld.cli.app.main`
+Each run is a process of its own and a session of its own: it enters by `payworld.cli.entry.main`
 with its own argv, and can be killed, signalled or denied (ENOSPC, EIO) before, in the middle of,
 or after its n-th operation, or at a moment of the clock. Its orphans become children of this
 process, so that one that does not end is seen.
@@ -36,7 +36,7 @@ ORPHAN_SECONDS = 10.0
 # between `create` and `fsync`.
 ON_PATHS = ("replace", "rename", "link", "unlink", "mkdir", "rmdir", "symlink")
 FAILED = ["failed"]
-ON_DESCRIPTORS = ("write", "fsync", "ftruncate")
+ON_DESCRIPTORS = ("write", "pwrite", "fsync", "ftruncate")
 
 When = Literal["before", "torn", "after"]
 
@@ -212,16 +212,18 @@ class _Disk:
         return watched
 
     def _on_descriptor(self, name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+        noted = "write" if name == "pwrite" else name
+
         def watched(descriptor: int, *rest: Any) -> Any:
             path = self._link(f"/proc/self/fd/{descriptor}")
 
             def tear() -> None:
-                plain(descriptor, rest[0][: len(rest[0]) // 2])
+                plain(descriptor, rest[0][: len(rest[0]) // 2], *rest[1:])
 
             return self._do(
-                [name, path],
+                [noted, path],
                 lambda: plain(descriptor, *rest),
-                tear if name == "write" else None,
+                tear if noted == "write" else None,
             )
 
         return watched
@@ -294,7 +296,7 @@ def _be_gen(job: dict[str, Any]) -> None:
     from importlib import import_module
 
     from payworld.cli import clock
-    from payworld.cli.app import main
+    from payworld.cli.entry import main
 
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -402,7 +404,7 @@ def _serve() -> None:
 
 
 def _load() -> None:
-    """Load what a run loads, and draw the names of the default seed once."""
+    """Load what a run loads; make once what each run would make anew by the same functions."""
     import functools
     from importlib import import_module
 
@@ -414,13 +416,22 @@ def _load() -> None:
         import_module(f"payworld.{name}")
     for name in ("compute", "csv", "parquet"):
         import_module(f"pyarrow.{name}")
+    from payworld.config import WorldConfig
     from payworld.storage.reference import load_reference
+    from payworld.synthesis import rules, volumes
     from payworld.world import birth
 
-    load_reference()
+    count_table = volumes.count_table
+
+    @functools.lru_cache
+    def table(ranges: tuple[tuple[int, int], ...], factor: float) -> Any:
+        return count_table(list(ranges), factor)
+
     once = functools.cache(birth.draw_name_pools)
-    once(42)
+    once(WorldConfig().seed)
     vars(birth)["draw_name_pools"] = once
+    vars(rules)["count_table"] = lambda ranges, factor: table(tuple(ranges), factor)
+    rules.compile_rules(WorldConfig(), load_reference())
     gc.freeze()
 
 

@@ -120,6 +120,54 @@ def test_a_state_with_a_missing_or_wrong_value_anywhere_is_never_a_crash(
     assert refused > 40
 
 
+OTHERS: tuple[Any, ...] = (None, True, 7, -7, 1.5, "7", "x", "", [], {})
+# May be null.
+OPTIONAL = {"last_transaction_date", "churn_date"}
+
+
+def test_a_state_with_a_leaf_of_another_type_is_refused_by_name(template: Folders) -> None:
+    """Each key of a version, a card, the month and the head; sealed as if nothing were wrong."""
+    document = orjson.loads((template.state / STATE).read_bytes())
+    tried = 0
+    for path in paths_in(document):
+        if path[0] in ("checksum", "configuration", "format", "format_version"):
+            continue
+        place = document
+        for key in path:
+            place = place[key]
+        for value in OTHERS:
+            if type(value) is type(place) or (value is None and path[-1] in OPTIONAL):
+                continue
+            message = refusal(sealed(altered(document, path, value)))
+            assert message, (path, value)
+            name = str(path[-1]) if isinstance(path[-1], str) else str(path[-2])
+            assert name in message, (path, value, message)
+            tried += 1
+    assert tried > 300
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("version",), "1", "M000001.version = '1': expected a whole number"),
+        (("version",), 2, "M000001.version = 2: expected 1"),
+        (("merchant_name",), None, "M000001.merchant_name = None: expected text"),
+        (("effective_date",), 738_885, "M000001.effective_date = 738885: expected text"),
+        (("churn_date",), 738_885, "churn_date = 738885: expected text or null"),
+        (("merchant_id",), "M000002", "M000001.merchant_id = 'M000002': expected 'M000001'"),
+        (("mdr_rate",), "0.03", "mdr_rate = '0.03': expected four decimals"),
+        (("mdr_rate",), "nan", "mdr_rate"),
+    ],
+)
+def test_a_wrong_value_of_a_version_is_named(
+    template: Folders, path: tuple[str, ...], value: Any, words: str
+) -> None:
+    document = orjson.loads((template.state / STATE).read_bytes())
+    whole = ("merchants", "M000001", 0, *path)
+    message = refusal(sealed(altered(document, whole, value)))
+    assert words in message or (value == "nan" and "ValueError" in message), message
+
+
 ESSENTIAL = [
     "format", "format_version", "start_date", "last_generated_date", "merchant_counter",
     "card_counter", "total_transactions", "month", "configuration", "name_pools",
@@ -191,7 +239,7 @@ def test_a_damaged_state_stops_every_command_and_recover_brings_the_world_back(
     assert faults.run("verify", *folders.options).code == 0
 
 
-def test_without_a_previous_state_recover_explains_and_changes_nothing(
+def test_without_a_previous_state_every_command_explains_and_changes_nothing(
     faults: FaultServer, tmp_path: Path, template: Folders
 ) -> None:
     for name in ("missing", "damaged too"):
@@ -202,8 +250,34 @@ def test_without_a_previous_state_recover_explains_and_changes_nothing(
         else:
             (folders.state / PREVIOUS).write_bytes(b"")
         before = contents(folders)
-        assert check_message(faults.run("recover", *folders.options), 3, PREVIOUS, "backup") == ""
-        assert contents(folders) == before
+        for command in (("recover",), *COMMANDS):
+            ended = Case(faults, folders, command).run(folders)
+            words = (PREVIOUS, "backup", "gen --initial --replace")
+            assert check_message(ended, 3, *words) == "", command
+            # It would not help.
+            assert "gen recover" not in ended.stderr
+            assert contents(folders) == before
+        # What is said does help.
+        replacing = Case(faults, folders, (*INITIAL, "--replace"))
+        ended = replacing.run(folders)
+        assert ended.code == 0, ended.stderr
+        assert faults.run("verify", *folders.options).code == 0
+        assert left_behind(folders) == []
+
+
+def test_a_state_that_is_gone_can_be_replaced_too(
+    faults: FaultServer, tmp_path: Path, template: Folders
+) -> None:
+    folders = Case(faults, template, LATER).copy(tmp_path / "world")
+    (folders.state / STATE).unlink()
+    ended = faults.run("status", *folders.options)
+    assert check_message(ended, 3, "gen recover", "gen --initial --replace") == ""
+    before = {path.name: path.read_bytes() for path in folders.root.rglob("*.*") if path.is_file()}
+    ended = Case(faults, folders, (*INITIAL, "--replace", "--seed", "8")).run(folders)
+    assert ended.code == 0, ended.stderr
+    aside = {path.name: path.read_bytes() for path in folders.root.glob("*/_replaced/*/*")}
+    assert aside == {name: data for name, data in before.items() if name != "world.yaml"}
+    assert faults.run("verify", *folders.options).code == 0
 
 
 def test_a_state_that_is_gone_is_recovered_too(

@@ -9,6 +9,11 @@ from tests.builders import STATE, Folders
 from tests.faults.driver import Ended, Fault, FaultServer, When
 from tests.faults.worlds import INITIAL, LATER, OFTEN, Case, begin, make_config
 
+# Few rows are enough for workers to take part.
+WITH_WORKERS: dict[str, float] = {
+    "payworld.engine.run.WORKER_ROWS": 0,
+    "payworld.engine.tasks.TASK_ROWS": 1,
+}
 REGENERATE = ("regenerate", "--start-date", "2024-01-30", "--end-date", "2024-02-04")
 
 
@@ -62,7 +67,15 @@ CASES: dict[str, tuple[Callable[[FaultServer, Path], Folders], Callable[..., Cas
         lambda f, w: Case(f, w, INITIAL, patches=OFTEN, previous=False),
     ),
     "initial parquet": (no_world, lambda f, w: Case(f, w, INITIAL, "parquet")),
+    "initial, two workers": (
+        no_world,
+        lambda f, w: Case(f, w, (*INITIAL, "--workers", "2"), patches=WITH_WORKERS),
+    ),
     "incremental": (small_world, lambda f, w: Case(f, w, LATER)),
+    "incremental parquet, two workers": (
+        parquet_world,
+        lambda f, w: Case(f, w, (*LATER, "--workers", "2"), "parquet", patches=WITH_WORKERS),
+    ),
     "incremental parquet with checkpoints": (
         parquet_world,
         lambda f, w: Case(f, w, LATER, "parquet", patches=OFTEN),
@@ -100,7 +113,7 @@ def boundaries(ended: Ended) -> list[tuple[int, When]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", CASES)
 def test_a_run_killed_at_any_boundary_is_finished_by_the_same_command(
     faults: FaultServer, tmp_path: Path, name: str
@@ -114,6 +127,8 @@ def test_a_run_killed_at_any_boundary_is_finished_by_the_same_command(
         folders = case.copy(tmp_path / "killed")
         killed = case.run(folders, Fault(at, when))
         assert killed.code == -signal.SIGKILL
+        # Workers end with the process that they work for.
+        assert killed.orphans == 0
         where = f"killed {when} operation {at} {ended.operations[at - 1]}"
         if half_done := case.half_done(folders, expected):
             failures.append(f"{where}: half done: {half_done}")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,23 +45,24 @@ def csv_world(faults: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 Rows = list[dict[str, str]]
+Change = Callable[[Rows], int | None]
 
 
-def in_row(number: int, column: str, value: str) -> Callable[[Rows], None]:
+def in_row(number: int, column: str, value: str) -> Change:
     def change(rows: Rows) -> None:
         rows[number - 1][column] = value
 
     return change
 
 
-def without_row(number: int) -> Callable[[Rows], None]:
+def without_row(number: int) -> Change:
     def change(rows: Rows) -> None:
         del rows[number - 1]
 
     return change
 
 
-def row_again(number: int) -> Callable[[Rows], None]:
+def row_again(number: int) -> Change:
     def change(rows: Rows) -> None:
         rows.insert(number, rows[number - 1])
 
@@ -71,8 +73,34 @@ def swapped(rows: Rows) -> None:
     rows[4], rows[5] = rows[5], rows[4]
 
 
+def of_type(payment_type: str, column: str, value: str) -> Change:
+    """Change the first row of a type, and return which it is."""
+
+    def change(rows: Rows) -> int:
+        number = next(n for n, row in enumerate(rows, 1) if row["payment_type"] == payment_type)
+        rows[number - 1][column] = value
+        return number
+
+    return change
+
+
+def at_time(number: int, time: str) -> Change:
+    def change(rows: Rows) -> None:
+        day = rows[number - 1]["payment_timestamp"][:10]
+        rows[number - 1]["payment_timestamp"] = f"{day}T{time}"
+
+    return change
+
+
+def other_last_day(rows: Rows) -> int:
+    """Change a merchant's day of the last payment by one; the state alone cannot tell."""
+    number = next(n for n, r in enumerate(rows, 1) if r["last_transaction_date"] == "2024-01-31")
+    rows[number - 1]["last_transaction_date"] = "2024-01-30"
+    return number
+
+
 # The change, the file, the row that must be named (0: the file alone), and words of the breach.
-BREACHES: dict[str, tuple[str, Callable[[Rows], None], int, str]] = {
+BREACHES: dict[str, tuple[str, Change, int, str]] = {
     "a payment's merchant": (CHUNK, in_row(7, "merchant_id", "M000999"), 7, "merchant_id"),
     "an amount": (CHUNK, in_row(9, "payment_amount", "9999.99"), 9, "mdr_amount"),
     "a negative amount": (CHUNK, in_row(9, "payment_amount", "-1.00"), 9, "not above 0"),
@@ -88,17 +116,43 @@ BREACHES: dict[str, tuple[str, Callable[[Rows], None], int, str]] = {
     "a payment less": (CHUNK, without_row(10), 10, "payment_id"),
     "a payment twice": (CHUNK, row_again(10), 11, "payment_id"),
     "payments out of order": (CHUNK, swapped, 5, "payment_id"),
+    "a time before the one above": (CHUNK, at_time(6, "08:00:00"), 6, "before the payment above"),
+    "a time before opening": (CHUNK, at_time(1, "07:59:59"), 1, "business hours, 08:00 to 22:00"),
+    "a time at closing": (CHUNK, at_time(1, "22:00:00"), 1, "business hours, 08:00 to 22:00"),
+    "a place far from the merchant": (
+        CHUNK,
+        of_type("card_present", "payment_lat", "40.000001"),
+        0,
+        "not the merchant's place",
+    ),
+    "a place that is none": (
+        CHUNK,
+        of_type("online", "payment_lng", "-40.000000"),
+        0,
+        "not a buyer's place",
+    ),
+    "an empty place": (CHUNK, of_type("online", "payment_lat", ""), 0, "not a buyer's place"),
+    "a last payment": (VERSIONS, other_last_day, 0, "the payments say 2024-01-31"),
+    "no last payment": (
+        VERSIONS,
+        in_row(1, "last_transaction_date", ""),
+        1,
+        "last_transaction_date = None",
+    ),
     "a name": (VERSIONS, in_row(2, "merchant_name", "Other"), 2, "merchant_name = Other"),
     "an mdr rate": (VERSIONS, in_row(3, "mdr_rate", "0.0999"), 3, "mdr_rate"),
     "a version less": (VERSIONS, without_row(2), 0, "rows; the state has"),
 }
 
 
-def rewritten(path: Path, change: Callable[[Rows], None]) -> None:
-    """Change rows of a file and let the manifest agree, so that the laws alone can tell."""
+def rewritten(path: Path, change: Change) -> int | None:
+    """Change rows of a file and let the manifest agree, so that the laws alone can tell.
+
+    Returns the row that the change names, if it does.
+    """
     reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
     rows = list(reader)
-    change(rows)
+    row = change(rows)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, reader.fieldnames or [], lineterminator="\n")
     writer.writeheader()
@@ -117,6 +171,7 @@ def rewritten(path: Path, change: Callable[[Rows], None]) -> None:
                 "hash": f"sha256:{hashlib.sha256(data).hexdigest()}",
             }
     manifest.write_bytes(orjson.dumps(document))
+    return row
 
 
 @pytest.mark.parametrize("name", BREACHES)
@@ -125,7 +180,7 @@ def test_verify_names_the_file_and_row_of_a_breach_of_the_laws(
 ) -> None:
     file, change, row, words = BREACHES[name]
     folders = Case(faults, csv_world, ()).copy(tmp_path / "world")
-    rewritten(folders.output / file, change)
+    row = rewritten(folders.output / file, change) or row
     before = contents(folders)
     ended = faults.run("verify", "--json", *folders.options)
     assert ended.code == 1, ended.stderr
@@ -152,6 +207,8 @@ def test_verify_names_changed_bytes_lost_files_and_days_that_are_nowhere(
         f"{VERSIONS}: it cannot be read as merchants",
     ):
         assert words in ended.stdout, ended.stdout
+    # A lost file is not one that was verified.
+    assert "verified 3 files (1 missing), " in ended.stderr, ended.stderr
     document = orjson.loads((csv_world.output / MANIFEST).read_bytes())
     document["resources"] = [r for r in document["resources"] if r["path"] != later]
     (folders.output / MANIFEST).write_bytes(orjson.dumps(document))
@@ -160,6 +217,28 @@ def test_verify_names_changed_bytes_lost_files_and_days_that_are_nowhere(
     (folders.output / MANIFEST).unlink()
     ended = faults.run("verify", *folders.options)
     assert (ended.code, "datapackage.json: it is missing" in ended.stdout) == (1, True)
+
+
+def test_the_day_of_the_last_payment_is_checked_as_far_as_payments_were_read(
+    faults: FaultServer, tmp_path: Path, csv_world: Folders
+) -> None:
+    folders = Case(faults, csv_world, ()).copy(tmp_path / "world")
+    later = "merchants_2024-02-01_2024-02-02.csv"
+    (folders.output / CHUNK).unlink()
+
+    def told() -> list[str]:
+        found = faults.run("verify", "--json", *folders.options).data["breaches"]
+        assert CHUNK in {breach["file"] for breach in found}
+        return [b["what"] for b in found if b["file"] == later and "last_trans" in b["what"]]
+
+    # Without January's payments, a day in January may be right; none after the file's end is.
+    assert told() == []
+    rewritten(folders.output / later, in_row(1, "last_transaction_date", "2024-01-12"))
+    january = told()
+    rewritten(folders.output / later, in_row(1, "last_transaction_date", "2024-02-03"))
+    assert len(told()) == 1
+    # The merchant paid in February: then the day in January is wrong after all.
+    assert all("the payments say 2024-02" in what for what in january)
 
 
 def test_verify_takes_a_world_as_it_is_for_whole(faults: FaultServer, world: Folders) -> None:
@@ -248,3 +327,26 @@ def test_regenerate_explains_why_it_cannot(
     days = ("--start-date", "2024-02-02", "--end-date", "2024-02-01")
     code, text = refused(lambda _: None, *days)
     assert (code, "--start-date" in text) == (2, True), text
+
+
+@pytest.mark.parametrize("kind", ["folder", "named pipe", "symbolic link"])
+def test_what_stands_in_place_of_a_file_is_named_and_moved_aside(
+    faults: FaultServer, tmp_path: Path, csv_world: Folders, kind: str
+) -> None:
+    folders = Case(faults, csv_world, ()).copy(tmp_path / "world")
+    path = folders.output / CHUNK
+    path.rename(tmp_path / "kept")
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "named pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path / "kept")
+    ended = faults.run("verify", *folders.options)
+    assert ended.code == 1
+    assert f"{CHUNK}: a {kind} stands in place of the file" in ended.stdout
+    ended = faults.run(*REGENERATE, *folders.options)
+    assert ended.code == 0, ended.stderr
+    assert path.read_bytes() == (tmp_path / "kept").read_bytes()
+    assert len(list(folders.output.glob(f"_replaced/*/{CHUNK}"))) == 1
+    assert faults.run("verify", *folders.options).code == 0

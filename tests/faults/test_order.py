@@ -17,7 +17,7 @@ Operations = list[list[str]]
 _CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)")
 _DESCRIPTOR = re.compile(r"^\d+<([^>]*)>")
 _NAMES = re.compile(r'"([^"]*)"')
-_TRACED = "openat,write,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,mkdir"
+_TRACED = "openat,write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,mkdir"
 
 
 def recorded(faults: FaultServer, _: Folders, arguments: list[str], often: bool) -> Operations:
@@ -28,7 +28,7 @@ def recorded(faults: FaultServer, _: Folders, arguments: list[str], often: bool)
 
 def traced(_: FaultServer, folders: Folders, arguments: list[str], often: bool) -> Operations:
     """Return the system calls of a start of its own, as the kernel saw them."""
-    script = "from payworld.cli.app import main; main()"
+    script = "from payworld.cli.entry import main; main()"
     if often:
         script = "import payworld.engine.run as r; r.COMMIT_SECONDS = 0; " + script
     log = folders.root / "strace.log"
@@ -71,7 +71,7 @@ class PowerCut:
         self.decided = False
 
     def see(self, name: str, path: str, target: str = "") -> None:
-        if name in ("create", "write"):
+        if name in ("create", "write", "pwrite64"):
             self.dirty.add(path)
         elif name == "fsync":
             self.dirty.discard(path)

@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import socket
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import chdir, suppress
 from pathlib import Path
 
 import orjson
@@ -79,6 +81,29 @@ def pipe_at(name: str) -> Change:
     return change
 
 
+def socket_at(name: str) -> Change:
+    def change(folders: Folders) -> None:
+        (folders.root / name).unlink(missing_ok=True)
+        # The name of a socket is at most some hundred bytes long: bound to from inside.
+        with chdir((folders.root / name).parent), socket.socket(socket.AF_UNIX) as made:
+            made.bind(Path(name).name)
+
+    return change
+
+
+def device_at(name: str) -> Change:
+    """Make what /dev/null is; without the rights for it, a pipe."""
+
+    def change(folders: Folders) -> None:
+        (folders.root / name).unlink(missing_ok=True)
+        try:
+            os.mknod(folders.root / name, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        except PermissionError:
+            os.mkfifo(folders.root / name)
+
+    return change
+
+
 REFUSED: dict[str, tuple[Change, int, tuple[str, ...]]] = {
     "state/ is a link": (linked("state"), 1, ("--state-dir", "symbolic link")),
     "raw_data/ is a link": (linked("raw_data"), 1, ("--output-dir", "symbolic link")),
@@ -97,10 +122,16 @@ REFUSED: dict[str, tuple[Change, int, tuple[str, ...]]] = {
     "the note is a folder": (folder_at("state/.holder.json"), 1, (".holder.json", "folder")),
     "a partial is a folder": (folder_at(f"raw_data/.{CHUNK}.partial"), 1, (CHUNK, "folder")),
     "the next state is a folder": (folder_at("state/.merchants.json.next"), 1, ("folder",)),
-    "the state is a pipe": (pipe_at(f"state/{STATE}"), 1, (STATE,)),
-    "the manifest is a pipe": (pipe_at(f"raw_data/{MANIFEST}"), 1, (MANIFEST,)),
-    "the journal is a pipe": (pipe_at("state/.journal"), 1, (".journal",)),
-    "the target is a pipe": (pipe_at(f"raw_data/{CHUNK}"), 1, (CHUNK,)),
+    "the state is a pipe": (pipe_at(f"state/{STATE}"), 1, (STATE, "named pipe")),
+    "the manifest is a pipe": (pipe_at(f"raw_data/{MANIFEST}"), 1, (MANIFEST, "named pipe")),
+    "the journal is a pipe": (pipe_at("state/.journal"), 1, (".journal", "named pipe")),
+    "the target is a pipe": (pipe_at(f"raw_data/{CHUNK}"), 1, (CHUNK, "named pipe")),
+    "the state is a socket": (socket_at(f"state/{STATE}"), 1, (STATE, "a socket stands")),
+    "the manifest is a socket": (socket_at(f"raw_data/{MANIFEST}"), 1, (MANIFEST, "a socket")),
+    "the journal is a socket": (socket_at("state/.journal"), 1, (".journal", "a socket stands")),
+    "the target is a socket": (socket_at(f"raw_data/{CHUNK}"), 1, (CHUNK, "is a socket")),
+    "the state is a device": (device_at(f"state/{STATE}"), 1, (STATE, " stands where a file")),
+    "the target is a device": (device_at(f"raw_data/{CHUNK}"), 1, (CHUNK, "where a file would")),
 }
 
 # Work files are payworld's own: what has their names is removed, never written through.
@@ -250,8 +281,9 @@ def everybodys() -> Iterator[Path]:
 FORBIDDEN: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "state/ cannot be written": ("state", 0o555, ("--state-dir", "permission denied")),
     "raw_data/ cannot be written": ("raw_data", 0o555, ("--output-dir", "permission denied")),
-    "state/ cannot be entered": ("state", 0o000, ("state", "ermission denied")),
-    "raw_data/ cannot be entered": ("raw_data", 0o000, ("raw_data", "ermission denied")),
+    "state/ cannot be entered": ("state", 0o000, ("state", "denied; make it accessible")),
+    "state/ can be listed alone": ("state", 0o444, ("state", "denied; make it accessible")),
+    "raw_data/ cannot be entered": ("raw_data", 0o000, ("raw_data", "denied or read-only; make")),
     "the state cannot be read": (f"state/{STATE}", 0o000, (STATE, "permission denied")),
     "the manifest cannot be read": (f"raw_data/{MANIFEST}", 0, (MANIFEST, "permission denied")),
     "the configuration cannot be read": ("world.yaml", 0o000, ("--config", "not readable")),
@@ -275,6 +307,44 @@ def test_what_this_user_may_not_do_is_named(
     (folders.root / target).chmod(0o755)
     assert contents(folders) == before
     assert left_behind(folders) == []
+
+
+def refused_by(template: Folders, root: Path) -> dict[str, tuple[tuple[str, ...], int]]:
+    """Return commands that are refused, and their exit codes; `root` has no world."""
+    world = (*INITIAL, "--config", str(template.root / "world.yaml"))
+    other = ("--state-dir", str(root / "new" / "state"), "--output-dir", str(root / "new" / "raw"))
+    shared = ("--state-dir", str(root / "new" / "s"), "--output-dir", str(template.output))
+    sharing = ("--state-dir", str(template.state), "--output-dir", str(root / "new" / "r"))
+    return {
+        "no world to go on with": (("--incremental", "-f", *other), 3),
+        "no world to look at": (("status", *other), 3),
+        "no world to verify": (("verify", *other), 3),
+        "no world to recover": (("recover", *other), 3),
+        "no world to make files of": (("regenerate", *INITIAL[1:], *other), 3),
+        "too many payments": ((*world, "--end-date", "2199-12-31", "-f", *other), 2),
+        "no answer": ((*world, *other), 2),
+        "another world's data folder": ((*world, "--seed", "9", "-f", *shared), 1),
+        "the same, to replace": ((*world, "--replace", "--seed", "9", "-f", *shared), 1),
+        "a world is there": ((*world, "--seed", "9", "-f", *sharing), 2),
+        "files are nowhere": (("regenerate", *INITIAL[1:], *sharing), 1),
+        "nothing to do": (("--incremental", "--date", "2024-02-01", "-f", *sharing), 0),
+        "a plan": ((*world, "--dry-run", *other), 0),
+    }
+
+
+@pytest.mark.parametrize("name", refused_by(Folders(Path()), Path()))
+def test_a_refused_command_leaves_nothing_behind(
+    faults: FaultServer, tmp_path: Path, template: Folders, name: str
+) -> None:
+    arguments, code = refused_by(template, tmp_path)[name]
+    before = tree(template.root)
+    ended = faults.run(*arguments)
+    if name == "too many payments":
+        # Five merchants never have as many.
+        ended = faults.run(*arguments, patches={"payworld.engine.run.MAX_PAYMENTS": 1000})
+    assert ended.code == code, ended.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert tree(template.root) == before
 
 
 def test_a_folder_that_cannot_be_made_is_named(faults: FaultServer, everybodys: Path) -> None:

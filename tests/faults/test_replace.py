@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import shutil
 import subprocess
@@ -9,6 +10,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from tests.builders import PREVIOUS, STATE
+from tests.faults.driver import Fault, FaultServer
+from tests.faults.test_kill import boundaries, damaged_state, two_runs_old
+from tests.faults.worlds import INITIAL, Case, check_message, left_behind, run_options
 
 from payworld import Simulation, generate
 from payworld.errors import PayworldError
@@ -135,3 +140,124 @@ def test_wrong_arguments_of_a_program_write_nothing(
 def test_a_simulation_begins_on_a_date_alone() -> None:
     with pytest.raises(PayworldError, match="expected a date between"):
         Simulation.create("2024-01-01")  # type: ignore[arg-type]
+
+
+NEW = (*INITIAL, "--replace", "--seed", "7")
+
+
+def decided_at(operations: list[list[str]]) -> int:
+    """Return the number of the write that decides the commit: the journal's last one."""
+    return max(
+        number
+        for number, (name, path, *_) in enumerate(operations, start=1)
+        if name == "write" and path.endswith("/.journal")
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_replacement_killed_at_any_boundary_leaves_a_whole_world_to_go_on_with(
+    faults: FaultServer, tmp_path: Path
+) -> None:
+    """The old world before the decision, the new one after it; never a mixture."""
+    case = Case(faults, two_runs_old("csv")(faults, tmp_path / "template"), NEW)
+    undisturbed, _ = case.undisturbed(tmp_path / "undisturbed")
+    decided = decided_at(undisturbed.operations)
+    failures = []
+    for at, when in boundaries(undisturbed):
+        folders = case.copy(tmp_path / "killed")
+        case.run(folders, Fault(at, when))
+        where = f"{when} {undisturbed.operations[at - 1]}"
+        seed = [] if at <= decided else ["--seed", "7"]
+        ended = faults.run("--incremental", "--date", "2024-02-06", *run_options(folders), *seed)
+        if ended.code:
+            failures.append(f"{where}: {ended.code} {ended.stderr}")
+        verified = faults.run("verify", *folders.options)
+        if verified.code:
+            failures.append(f"{where}: {verified.stdout}")
+        if left_behind(folders):
+            failures.append(f"{where}: left behind {left_behind(folders)}")
+        if bool(list(folders.root.glob("*/_replaced"))) == (at <= decided):
+            failures.append(f"{where}: moved aside")
+    assert failures == []
+
+
+def test_a_replacement_by_the_same_seed_is_not_taken_for_a_run_to_go_on_with(
+    faults: FaultServer, tmp_path: Path
+) -> None:
+    days = (*INITIAL[:-1], "2024-02-03", "--replace")
+    case = Case(faults, two_runs_old("csv")(faults, tmp_path / "template"), days)
+    undisturbed, expected = case.undisturbed(tmp_path / "undisturbed")
+    folders = case.copy(tmp_path / "killed")
+    case.run(folders, Fault(decided_at(undisturbed.operations)))
+    assert case.check_resumed(folders, expected) == ""
+
+
+def test_recover_finishes_a_replacement_that_was_decided(
+    faults: FaultServer, tmp_path: Path
+) -> None:
+    """Of a damaged state: its previous one may be moved aside already."""
+    case = Case(faults, damaged_state(faults, tmp_path / "template"), NEW)
+    undisturbed, expected = case.undisturbed(tmp_path / "undisturbed")
+    first = decided_at(undisturbed.operations) + 1
+    for at in range(first, len(undisturbed.operations) + 1, 3):
+        folders = case.copy(tmp_path / "killed")
+        case.run(folders, Fault(at))
+        ended = faults.run("recover", *folders.options)
+        assert ended.code == 0, (undisturbed.operations[at - 1], ended.stderr)
+        assert "nothing to recover" in ended.stderr
+        assert case.check_resumed(folders, expected) == "", undisturbed.operations[at - 1]
+
+
+def test_the_files_of_a_third_world_are_not_moved_aside(
+    faults: FaultServer, tmp_path: Path
+) -> None:
+    ours = two_runs_old("csv")(faults, tmp_path / "ours")
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(ours.root / "world.yaml", other)
+    places = ["--state-dir", str(other / "state"), "--output-dir", str(other / "raw_data")]
+    config = ["-f", "--config", str(other / "world.yaml")]
+    assert faults.run(*INITIAL, "--seed", "3", *config, *places).code == 0
+    before = content(tmp_path)
+    mixed = ["--state-dir", str(ours.state), "--output-dir", str(other / "raw_data")]
+    ended = faults.run(*NEW, *config, *mixed)
+    assert check_message(ended, 1, str(other / "raw_data"), "another world") == ""
+    assert content(tmp_path) == before
+
+
+def test_a_replacement_that_fails_as_it_prepares_leaves_no_folder(
+    faults: FaultServer, tmp_path: Path
+) -> None:
+    case = Case(faults, two_runs_old("csv")(faults, tmp_path / "template"), NEW)
+    undisturbed, _ = case.undisturbed(tmp_path / "undisturbed")
+    made = [
+        number
+        for number, (name, path, *_) in enumerate(undisturbed.operations, start=1)
+        if name == "mkdir" and "_replaced" in path
+    ]
+    before = content(case.template.root)
+    for at in range(made[0], decided_at(undisturbed.operations) + 1):
+        name, path, *_ = undisturbed.operations[at - 1]
+        if name not in ("mkdir", "write", "create", "fsync") or Path(path).name == ".holder.json":
+            continue
+        folders = case.copy(tmp_path / "full")
+        ended = case.run(folders, Fault(at, error=errno.ENOSPC, for_good=True))
+        assert check_message(ended, 1, "free some space") == "", (name, path)
+        assert left_behind(folders) == [], (name, path)
+        assert content(folders.root) == before, (name, path)
+
+
+def test_replaced_again_and_again_each_world_is_kept(faults: FaultServer, tmp_path: Path) -> None:
+    folders = two_runs_old("csv")(faults, tmp_path / "world")
+    kept: set[bytes] = set()
+    for seed in ("7", "8", "9"):
+        kept |= {data for name, data in content(folders.root).items() if name != "world.yaml"}
+        ended = faults.run(*INITIAL, "--replace", "--seed", seed, *run_options(folders))
+        assert ended.code == 0, ended.stderr
+    assert kept <= set(content(folders.root).values())
+    assert len(list(folders.output.glob("_replaced/*"))) == 3
+    names = {path.name for path in folders.state.glob("_replaced/*/*")}
+    assert names == {STATE, PREVIOUS}
+    assert faults.run("verify", *folders.options).code == 0
+    assert left_behind(folders) == []

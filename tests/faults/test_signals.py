@@ -79,11 +79,12 @@ def test_a_run_stopped_again_and_again_at_any_moment_ends_as_if_it_had_not_been(
             assert ended.code in (0, -number)
         else:
             code = 128 + number
-            # Before the command has begun, the signal ends the process as it ends any other.
+            # Before the program has begun, the signal ends the process as it ends any other.
             assert ended.code in (0, code, -number), ended.stderr
             assert ended.reaction < 2
             assert "Traceback" not in ended.stderr
-            assert (SOON in ended.stderr) == (ended.code == code), ended.stderr
+            told = SOON in ended.stderr or "no command was at work" in ended.stderr
+            assert told == (ended.code == code), ended.stderr
         stopped += ended.code != 0
         assert case.half_done(folders, expected) == []
         if ended.code == 0:
@@ -123,7 +124,7 @@ def test_a_run_stopped_at_any_boundary_says_how_to_go_on_and_does(
 def gen(*arguments: str, workers_for_few_rows: bool = True) -> "subprocess.Popen[str]":
     """Start gen as a process of its own; few rows are enough for workers to take part."""
     few = "import payworld.engine.run as r; r.WORKER_ROWS = 0; r.COMMIT_SECONDS = 0.3; "
-    script = "from payworld.cli.app import main; main()"
+    script = "from payworld.cli.entry import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", (few if workers_for_few_rows else "") + script, *arguments],
         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
@@ -180,8 +181,8 @@ def test_a_second_run_ends_at_once_and_names_the_first(faults: FaultServer, tmp_
         # Another world that would write to the same data folder.
         shared = [*run_options(folders), "--state-dir", str(second / "state")]
         ended = faults.run(*INITIAL, "--seed", "9", *shared)
-        assert check_message(ended, 75, str(folders.output)) == ""
-        assert not list((second / "state").iterdir())
+        assert check_message(ended, 75, str(folders.output), str(first.pid), note["since"]) == ""
+        assert not (second / "state").exists()
         status = faults.run("status", "--json", *folders.options)
         assert status.code == 0, status.stderr
         assert status.data["last_generated_date"] == "2024-02-02"
@@ -191,6 +192,46 @@ def test_a_second_run_ends_at_once_and_names_the_first(faults: FaultServer, tmp_
     ended = Case(faults, folders, LATER).run(folders)
     assert ended.code == 0, ended.stderr
     assert left_behind(folders) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["run", "recover"])
+def test_tidying_up_after_a_killed_run_spares_another_world_that_is_at_work_there(
+    faults: FaultServer, tmp_path: Path, command: str
+) -> None:
+    """The folder of a run that was killed may be another world's by the time of the next one."""
+    ours = begin(faults, tmp_path / "ours", BUSY)
+    ended = Case(faults, ours, LATER).run(ours)
+    assert ended.code == 0, ended.stderr
+    place = tmp_path / "place"
+    elsewhere = ["--state-dir", str(ours.state), "--output-dir", str(place)]
+    config = ["-f", "--config", str(ours.root / "world.yaml")]
+    long = ["--incremental", "--date", "2024-02-08", *config, *elsewhere]
+    killed = faults.run(*long, patches=QUICK, fault=Fault(30))
+    assert killed.code == -signal.SIGKILL
+    assert list(place.glob(".transactions*"))
+    if command == "recover":
+        (ours.state / "merchants.json").write_bytes(b"{")
+    other = Folders(tmp_path / "other")
+    other.root.mkdir()
+    make_config(other.root, {**BUSY, "seed": 4})
+    theirs = [*config[:2], str(other.root / "world.yaml"), "--state-dir", str(other.state)]
+    process = gen(*INITIAL[:-1], "2026-12-31", *theirs, "--output-dir", str(place))
+    try:
+        partial = place / ".transactions_2024-01-30_2024-01-31.csv.partial"
+        wait_for("the other run is at work", process, partial)
+        process.send_signal(signal.SIGSTOP)
+        before = sorted(path.name for path in place.iterdir())
+        if command == "recover":
+            ended = faults.run("recover", *ours.options)
+        else:
+            ended = faults.run("--incremental", "--date", "2024-02-05", *config, *ours.options)
+        after = sorted(path.name for path in place.iterdir())
+    finally:
+        process.kill()
+        process.communicate()
+    assert ended.code == 0, ended.stderr
+    assert after == before
 
 
 @pytest.mark.slow

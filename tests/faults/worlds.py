@@ -15,6 +15,11 @@ from tests.faults.driver import Ended, Fault, FaultServer
 from payworld.storage.state_file import state_checksum
 
 SMALL = {**LIVELY_WORLD, "initial_merchants": 5}
+# Nothing depends on how fast the machine is: the n-th operation is the same one in each run.
+STEADY: dict[str, float] = {
+    "payworld.engine.run.COMMIT_SECONDS": 1e9,
+    "payworld.engine.run.CHECKPOINT_SECONDS": 1e9,
+}
 # Every chunk is committed alone, and every task writes a checkpoint.
 OFTEN: dict[str, float] = {
     "payworld.engine.run.COMMIT_SECONDS": 0,
@@ -43,8 +48,10 @@ def contents(folders: Folders, previous: bool = True) -> dict[str, str]:
 
 
 def left_behind(folders: Folders) -> list[str]:
-    """Return the names of work files, wherever they are."""
-    return sorted(str(path) for path in folders.root.rglob(".*"))
+    """Return the names of work files, wherever they are, and of empty folders in the world's."""
+    inside = [*folders.state.rglob("*"), *folders.output.rglob("*")]
+    empty = [path for path in inside if path.is_dir() and not any(path.iterdir())]
+    return sorted(str(path) for path in {*folders.root.rglob(".*"), *empty})
 
 
 def make_config(root: Path, keys: Mapping[str, Any] = SMALL) -> Path:
@@ -93,7 +100,7 @@ class Case:
         self.runs += 1
         return self.faults.run(
             *self.command, *options,
-            patches=self.patches, call=self.call, fault=fault, **how,
+            patches={**STEADY, **self.patches}, call=self.call, fault=fault, **how,
         )  # fmt: skip
 
     def copy(self, root: Path) -> Folders:

@@ -56,15 +56,25 @@ def guarded(
     After an interrupt, `stopped` says how things are and `resume` how to go on. `exit_code` gives
     an error's exit code, where a command has its own.
     """
-    before = signal.signal(signal.SIGTERM, _on_sigterm)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    # A shell lets its background jobs ignore Ctrl-C.
+    if before[signal.SIGINT] is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
-    except (typer.Exit, typer.Abort):
+    except typer.Exit:
         raise
+    except typer.Abort:
+        # Ctrl-C or Ctrl-D at a question.
+        say(f"\ninterrupted: {stopped}")
+        raise typer.Exit(INTERRUPTED) from None
     except PayworldError as error:
         _report(debug, f"error: {error}")
         raise typer.Exit(exit_code(error)) from None
     except (KeyboardInterrupt, _Terminated) as stop:
+        # Whoever is impatient presses twice.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         interrupted = isinstance(stop, KeyboardInterrupt)
         word = "interrupted" if interrupted else "terminated"
         say(f"\n{word}: {stopped}{'; ' + resume if resume else ''}")
@@ -80,7 +90,8 @@ def guarded(
         _report(debug, f"error: unexpected {type(error).__name__}: {error}; --debug shows where")
         raise typer.Exit(1) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _report(debug: bool, message: str) -> None:

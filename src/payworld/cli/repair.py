@@ -52,6 +52,7 @@ def verify_files(
             print_json(
                 {
                     "files": report.files,
+                    "missing": report.missing,
                     "rows": report.rows,
                     "breaches": [
                         {"file": b.file, "row": b.row or None, "what": b.what}
@@ -66,7 +67,9 @@ def verify_files(
             if report.untold:
                 typer.echo(f"and {report.untold:,} more")
         words = _count(report.total, "breach", "es") if report.total else "all is as it should be"
-        say(f"verified {_count(report.files, 'file')}, {report.rows:,} rows: {words}")
+        missing = f" ({report.missing:,} missing)" if report.missing else ""
+        files = f"{_count(report.files, 'file')}{missing}"
+        say(f"verified {files}, {report.rows:,} rows: {words}")
         if report.total:
             raise typer.Exit(1)
 
@@ -76,12 +79,12 @@ def recover_world(
 ) -> None:
     """Go back to the last state that verifies, and say what will be made again."""
     with guarded(debug, resume="run gen recover again"):
-        from payworld.storage.lock import locked_folder
+        from payworld.storage.lock import hold
         from payworld.storage.manifest import read_manifest
         from payworld.storage.repair import recover_state
 
         state, output = _folders(state_dir, output_dir)
-        with locked_folder(state, state):
+        with hold(state, None, clock.now_text()):
             done = recover_state(state, clock.now_stamp())
         last = iso(done.world.last_day)
         manifest = read_manifest(output) if output.is_dir() else None

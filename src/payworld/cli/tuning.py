@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import os
@@ -22,6 +23,8 @@ def tune_process() -> None:
     map and unmap, and the kernel clear, each of them.
     """
     gc.disable()
+    # Or Python looks through all objects once more as it ends.
+    atexit.register(gc.freeze)
     for variable in ("POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     if sys.platform != "linux":

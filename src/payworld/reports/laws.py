@@ -3,72 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 
 import numpy as np
 import polars as pl
 
-from payworld.synthesis.rules import Rules
+from payworld.reports.card_laws import CardLaws
+from payworld.reports.columns import is_value, numbers, seconds_and_days, units
+from payworld.reports.versions import VersionsInForce
+from payworld.synthesis.rules import BLOCK, Rules
 from payworld.timeline import Period
-from payworld.world.arrays import BoolArray, IntArray
+from payworld.world.arrays import BoolArray, Int32Array, IntArray
 from payworld.world.reference import Reference
 from payworld.world.state import World
 
 __all__ = ["PaymentLaws"]
 
-EPOCH = date(1970, 1, 1).toordinal()
-# Merchant and day in one number, for one search in the sorted versions.
-DAY_SPAN = 1 << 22
+Checks = Iterator[tuple[BoolArray, str]]
 
-
-def _numbers(series: pl.Series, prefix: str) -> IntArray:
-    """Return the numbers behind a prefix; -1 where the text has another form."""
-    digits = series.str.strip_prefix(prefix).cast(pl.Int64, strict=False).fill_null(-1)
-    return np.where(series.str.starts_with(prefix).fill_null(False), digits, -1)
-
-
-def _units(series: pl.Series, scale: int) -> IntArray:
-    """Return decimals as whole units of 10^-scale."""
-    return (series.cast(pl.Decimal(38, scale)).to_physical()).cast(pl.Int64).to_numpy()
+DAY_SECONDS = 86_400
 
 
 def _half_up(cents: IntArray, bps: IntArray, approved: BoolArray) -> IntArray:
     return np.where(approved, (cents * bps + 5_000) // 10_000, 0)
 
 
+def _place_keys(lat_e6: IntArray | Int32Array, lng_e6: IntArray | Int32Array) -> IntArray:
+    return lat_e6.astype(np.int64) * (1 << 32) + lng_e6
+
+
 class PaymentLaws:
-    """Checks batches in file order; keeps only running numbers. Lives for a verification."""
+    """Checks batches in file order; keeps only running numbers. Lives for a verification.
+
+    `last_paid` has each merchant's latest payment so far, as a day (0: none).
+    """
 
     def __init__(self, world: World, eras: list[tuple[int, Rules]], reference: Reference) -> None:
         self._merchants = world.merchants
-        self._reference = reference
+        self._versions = VersionsInForce(world, reference.places)
+        self._cards = CardLaws(eras, reference.bins)
         self._eras = eras
-        owner = np.concatenate([batch.merchant for batch in world.versions]).astype(np.int64)
-        effective = np.concatenate([batch.effective for batch in world.versions])
-        mdr = np.concatenate([batch.mdr_bps for batch in world.versions])
-        keys = owner * DAY_SPAN + effective
-        order = np.argsort(keys, kind="stable")
-        self._version_keys, self._version_mdr = keys[order], mdr[order].astype(np.int64)
+        places = reference.places
+        self._places = pl.Series(_place_keys(places.lat_e6, places.lng_e6)).unique()
+        self.last_paid = np.zeros(len(world.merchants), np.int64)
+        self._has_all = True
         self._next_payment = 1
-        self._last_card = 0
-        self._known = True
-        self._last_day = 0
+        # Day, block and second of the last payment, in one number each.
+        self._last_day = self._last_block = self._last_second = 0
         self._next_file_day = world.start_day
         self._adrift = False
-        # From which card number on each era's BINs were drawn.
-        self._era_first_card = [1] + [0] * (len(eras) - 1)
 
     def begin_file(self, period: Period) -> None:
         """Take up the numbering anew where the days before a file are told of elsewhere."""
         self._adrift = period.start != self._next_file_day
-        self._known = self._known and not self._adrift
+        if self._adrift:
+            self.lose()
         self._next_file_day = period.end + 1
 
     def skip(self, rows: int) -> None:
-        """Step over a file that cannot be read: cards are taken up again from what follows."""
+        """Step over a file that cannot be read: numbers are taken up again from what follows."""
         if rows:
             self._next_payment += rows
-            self._known = False
+            self.lose()
+
+    def lose(self) -> None:
+        """Go on after rows that could not be read."""
+        self._cards.lose()
+        self._has_all = False
+
+    def knows_through(self, day: int) -> bool:
+        """Return whether every payment of the world through a day, and none later, was read."""
+        return self._has_all and self._next_file_day == day + 1
 
     def check(self, batch: pl.DataFrame, period: Period, at_most: int) -> Iterator[tuple[int, str]]:
         """Yield (row in the batch, what is wrong), a number at most for each law."""
@@ -76,48 +80,76 @@ class PaymentLaws:
             for row in np.flatnonzero(wrong)[:at_most].tolist():
                 yield row, f"{batch['payment_id'][row]}: {what}"
 
-    def _checks(self, batch: pl.DataFrame, period: Period) -> Iterator[tuple[BoolArray, str]]:
-        days = (
-            batch["payment_timestamp"].dt.date().to_physical().cast(pl.Int64).fill_null(-EPOCH)
-        ).to_numpy() + EPOCH
-        yield from self._order(batch, days, period)
-        yield from self._merchants_and_money(batch, days)
-        yield from self._cards(batch, days)
-
-    def _order(
-        self, batch: pl.DataFrame, days: IntArray, period: Period
-    ) -> Iterator[tuple[BoolArray, str]]:
-        numbers = _numbers(batch["payment_id"], "TXN")
-        if self._adrift and len(numbers):
-            self._next_payment, self._adrift = int(numbers[0]), False
-        expected = self._next_payment + np.arange(len(batch))
-        yield numbers != expected, "payment_id does not follow the payment before it"
-        self._next_payment += len(batch)
-        yield (days < period.start) | (days > period.end), "the day is not in the file's period"
-        before = np.concatenate([[max(self._last_day, period.start)], days[:-1]])
-        yield days < before, "the day is before the payment above it"
-        self._last_day = int(days[-1]) if len(days) else self._last_day
-
-    def _merchants_and_money(
-        self, batch: pl.DataFrame, days: IntArray
-    ) -> Iterator[tuple[BoolArray, str]]:
+    def _checks(self, batch: pl.DataFrame, period: Period) -> Checks:
+        if not len(batch):
+            return
+        seconds, days = seconds_and_days(batch["payment_timestamp"])
+        ordinal = numbers(batch["merchant_id"], "M") - 1
+        yield from self._numbering(batch, days, period)
+        yield from self._order(seconds, days, ordinal)
+        yield from self._hours(seconds, days)
         merchants = self._merchants
-        ordinal = _numbers(batch["merchant_id"], "M") - 1
         exists = (ordinal >= 0) & (ordinal < len(merchants))
         yield ~exists, "merchant_id: there is no such merchant"
         row = np.where(exists, ordinal, 0)
         gone = merchants.churned[row]
-        active = (merchants.opened[row] <= days) & ((gone == 0) | (days < gone))
+        active = exists & (merchants.opened[row] <= days) & ((gone == 0) | (days < gone))
         yield exists & ~active, "merchant_id: the merchant is not active that day"
-        at = np.searchsorted(self._version_keys, row * DAY_SPAN + days, side="right") - 1
-        mdr_bps = self._version_mdr[np.maximum(at, 0)]
-        amount = _units(batch["payment_amount"], 2)
-        approved = (batch["payment_status"] == "approved").fill_null(False).to_numpy()
-        cost_bps = _units(batch["transactional_cost_rate"], 4)
-        cost, mdr = (_units(batch[n], 2) for n in ("transactional_cost_amount", "mdr_amount"))
+        self.last_paid[row[exists]] = days[exists]
+        version = self._versions.rows_at(row, days)
+        yield from self._money(batch, active, version)
+        yield from self._places_and_terminals(batch, active, version, ordinal)
+        yield from self._cards.checks(batch, days)
+
+    def _numbering(self, batch: pl.DataFrame, days: IntArray, period: Period) -> Checks:
+        found = numbers(batch["payment_id"], "TXN")
+        if self._adrift:
+            self._next_payment, self._adrift = int(found[0]), False
+        expected = self._next_payment + np.arange(len(batch))
+        yield found != expected, "payment_id does not follow the payment before it"
+        self._next_payment += len(batch)
+        yield (days < period.start) | (days > period.end), "the day is not in the file's period"
+
+    def _order(self, seconds: IntArray, days: IntArray, ordinal: IntArray) -> Checks:
+        block = days * (1 << 24) + ordinal // BLOCK
+        instant = days * DAY_SECONDS + seconds
+        before = np.concatenate([[self._last_day], days[:-1]])
+        block_before = np.concatenate([[self._last_block], block[:-1]])
+        instant_before = np.concatenate([[self._last_second], instant[:-1]])
+        yield days < before, "the day is before the payment above it"
+        same_day = days == before
+        yield (
+            same_day & (block < block_before),
+            f"the payment above it is of a later block of {BLOCK:,} merchants",
+        )
+        yield (
+            (block == block_before) & (instant < instant_before),
+            "the time is before the payment above it",
+        )
+        self._last_day, self._last_block = int(days[-1]), int(block[-1])
+        self._last_second = int(instant[-1])
+
+    def _hours(self, seconds: IntArray, days: IntArray) -> Checks:
+        for number, (first_day, rules) in enumerate(self._eras):
+            hours = rules.config.business_hours
+            closed = (seconds < hours.opens_at * 3600) | (seconds >= hours.closes_at * 3600)
+            if len(self._eras) > 1:
+                last = self._eras[number + 1][0] if number + 1 < len(self._eras) else 1 << 30
+                closed &= (days >= first_day) & (days < last)
+            yield (
+                closed,
+                f"the time is not in business hours, {hours.opens_at:02d}:00 to "
+                f"{hours.closes_at:02d}:00",
+            )
+
+    def _money(self, batch: pl.DataFrame, active: BoolArray, version: IntArray) -> Checks:
+        amount = units(batch["payment_amount"], 2)
+        approved = is_value(batch["payment_status"], "approved")
+        cost_bps = units(batch["transactional_cost_rate"], 4)
+        cost, mdr = (units(batch[n], 2) for n in ("transactional_cost_amount", "mdr_amount"))
         yield amount <= 0, "payment_amount is not above 0"
         yield (
-            exists & active & (mdr != _half_up(amount, mdr_bps, approved)),
+            active & (mdr != _half_up(amount, self._versions.mdr_bps[version], approved)),
             "mdr_amount is not the amount times the MDR in force",
         )
         yield (
@@ -125,63 +157,22 @@ class PaymentLaws:
             "transactional_cost_amount is not the amount times the cost rate",
         )
         yield (
-            _units(batch["net_profit"], 2) != mdr - cost,
+            units(batch["net_profit"], 2) != mdr - cost,
             "net_profit is not mdr_amount - transactional_cost_amount",
         )
-        present = (batch["payment_type"] == "card_present").fill_null(False).to_numpy()
-        terminal = _numbers(batch["terminal_id"].fill_null(""), "T")
+
+    def _places_and_terminals(
+        self, batch: pl.DataFrame, active: BoolArray, version: IntArray, ordinal: IntArray
+    ) -> Checks:
+        present = is_value(batch["payment_type"], "card_present")
+        terminal = numbers(batch["terminal_id"].fill_null(""), "T")
         yield present & (terminal // 100 != ordinal + 1), "terminal_id is not the merchant's"
         yield ~present & batch["terminal_id"].is_not_null().to_numpy(), "terminal_id without one"
-
-    def _cards(self, batch: pl.DataFrame, days: IntArray) -> Iterator[tuple[BoolArray, str]]:
-        bins = self._reference.bins
-        rows = batch["card_bin"].replace_strict(
-            list(bins.index_of_bin), range(len(bins)), default=-1, return_dtype=pl.Int64
+        lat, lng = (units(batch[name], 6) for name in ("payment_lat", "payment_lng"))
+        at_home = (lat == self._versions.lat_e6[version]) & (lng == self._versions.lng_e6[version])
+        yield (
+            active & present & ~at_home,
+            "payment_lat and payment_lng are not the merchant's place",
         )
-        bin_row = rows.fill_null(-1).to_numpy()
-        yield bin_row < 0, "card_bin is not a known BIN"
-        known = bin_row >= 0
-        for column, values in (
-            ("card_type", bins.card_type),
-            ("card_issuer", bins.issuer),
-            ("card_brand", bins.brand),
-        ):
-            expected = pl.Series(values).gather(np.maximum(bin_row, 0))
-            wrong = batch[column].ne_missing(expected).to_numpy()
-            yield known & wrong, f"{column} is not the BIN's"
-        rate = _units(batch["transactional_cost_rate"], 4)
-        for number, (first_day, rules) in enumerate(self._eras):
-            last = self._eras[number + 1][0] if number + 1 < len(self._eras) else 1 << 30
-            inside = (days >= first_day) & (days < last) & known
-            wrong = rate != rules.cost_bps[np.maximum(bin_row, 0)]
-            yield inside & wrong, "transactional_cost_rate is not the BIN's"
-        yield from self._card_numbers(batch, days, bin_row)
-
-    def _card_numbers(
-        self, batch: pl.DataFrame, days: IntArray, bin_row: IntArray
-    ) -> Iterator[tuple[BoolArray, str]]:
-        cards = _numbers(batch["card_profile_id"], "CARD")
-        if not self._known and len(cards):
-            # After a gap in the files the highest number so far is a card that came before.
-            self._last_card = max(self._last_card, int(cards.max()) - len(cards))
-        highest = np.maximum.accumulate(np.concatenate([[self._last_card], cards]))
-        is_new = cards > highest[:-1]
-        if self._known:
-            jump = is_new & (cards != highest[:-1] + 1)
-            yield (
-                jump | (cards < 1),
-                "card_profile_id is neither the next new card nor a stored one",
-            )
-        for number, (first_day, _) in enumerate(self._eras):
-            later = np.flatnonzero(days >= first_day)
-            if number and not self._era_first_card[number] and len(later):
-                self._era_first_card[number] = int(highest[later[0]]) + 1
-        self._last_card = int(highest[-1])
-        self._known = True
-        expected = np.full(len(cards), -1)
-        for number, (_, rules) in enumerate(self._eras):
-            first = self._era_first_card[number]
-            if first:
-                drawn = rules.draw_bin_rows(cards).astype(np.int64)
-                expected = np.where(cards >= first, drawn, expected)
-        yield (bin_row != expected) & (cards > 0), "card_bin is not the card's for ever"
+        known = pl.Series(_place_keys(lat, lng)).is_in(self._places.implode()).to_numpy()
+        yield ~present & ~known, "payment_lat and payment_lng are not a buyer's place"

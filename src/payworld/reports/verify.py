@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from payworld.engine.replay import rules_by_era
 from payworld.errors import StorageError
 from payworld.reports.laws import PaymentLaws
 from payworld.schema import MERCHANTS, TRANSACTIONS
-from payworld.storage.commit import data_files
-from payworld.storage.files import file_sha256
+from payworld.storage.files import file_sha256, other_than_file
 from payworld.storage.manifest import check_same_world
 from payworld.storage.read import read_batches
 from payworld.storage.reference import load_reference
+from payworld.storage.style import check_inside, data_files
 from payworld.synthesis.frames import merchants_frame
 from payworld.timeline import Period, iso, parse_date
 from payworld.world.state import World
@@ -27,6 +28,7 @@ __all__ = ["Breach", "Report", "verify"]
 
 # Breaches told of one file; the rest are counted.
 TOLD = 20
+LAST_PAID = "last_transaction_date"
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,10 @@ class Breach:
 
 @dataclass
 class Report:
-    """What a verification found; lives until it is printed."""
+    """What a verification found; lives until it is printed. `files` counts those that were read."""
 
     files: int = 0
+    missing: int = 0
     rows: int = 0
     breaches: list[Breach] = field(default_factory=list)
     untold: int = 0
@@ -66,9 +69,14 @@ class Report:
 def _check_bytes(report: Report, path: Path, resource: dict[str, Any]) -> bool:
     """Check a file against its entry in the manifest; returns whether it can be read on."""
     name = resource["path"]
-    if path.is_symlink() or not path.is_file():
+    if not os.path.lexists(path):
+        report.missing += 1
         report.add(name, 0, "the file is missing; make it again with gen regenerate")
         return False
+    if kind := other_than_file(path):
+        report.add(name, 0, f"a {kind} stands in place of the file; gen regenerate moves it aside")
+        return False
+    report.files += 1
     size = path.stat().st_size
     if size != resource["bytes"]:
         report.add(name, 0, f"{size:,} bytes; the manifest says {resource['bytes']:,}")
@@ -77,30 +85,51 @@ def _check_bytes(report: Report, path: Path, resource: dict[str, Any]) -> bool:
     return True
 
 
+def _check_way(report: Report, output_dir: Path, name: str) -> bool:
+    """Return whether the folders on the way to a file are folders, not links to elsewhere."""
+    try:
+        check_inside(output_dir, name)
+    except StorageError as error:
+        report.add(name, 0, str(error))
+        return False
+    return True
+
+
 def _period(resource: dict[str, Any]) -> Period:
     start, end = resource["period"]["start"], resource["period"]["end"]
     return Period(parse_date(start, "period.start"), parse_date(end, "period.end"))
 
 
-def _check_merchants(report: Report, path: Path, resource: dict[str, Any], world: World) -> None:
-    """Check a merchants file against the history in the state."""
+def _check_merchants(
+    report: Report, path: Path, resource: dict[str, Any], world: World, laws: PaymentLaws
+) -> None:
+    """Check a merchants file against the history in the state, and the payments that were read."""
     period = _period(resource)
-    free = "last_transaction_date"
-    expected = merchants_frame(world, period, load_reference().places)
+    expected = merchants_frame(_as_of(world, laws), period, load_reference().places)
     found = pl.concat(list(read_batches(path, MERCHANTS)) or [expected.clear()])
     report.rows += len(found)
     if len(found) != len(expected):
         report.add(resource["path"], 0, f"{len(found):,} rows; the state has {len(expected):,}")
         return
     for column in expected.columns:
-        if column == free:
-            # It is as of the file's end, and the state's as of its own.
-            wrong = (found[column] > date.fromordinal(period.end)).fill_null(value=False)
-        else:
-            wrong = found[column].ne_missing(expected[column])
+        source = "state says"
+        wrong = found[column].ne_missing(expected[column])
+        if column == LAST_PAID:
+            source = "payments say"
+            if not laws.knows_through(period.end):
+                # It lies between the last payment that was read and the file's end.
+                late = found[column] > date.fromordinal(period.end)
+                early = found[column].fill_null(date.min) < expected[column]
+                wrong = (late | early).fill_null(value=False)
         for row in wrong.arg_true().head(TOLD).to_list():
             value, should = found[column][row], expected[column][row]
-            report.add(resource["path"], row + 1, f"{column} = {value}; the state says {should}")
+            report.add(resource["path"], row + 1, f"{column} = {value}; the {source} {should}")
+
+
+def _as_of(world: World, laws: PaymentLaws) -> World:
+    """Return the world with the latest payments as the files tell of them so far."""
+    last_paid = laws.last_paid.astype(world.merchants.last_paid.dtype)
+    return replace(world, merchants=replace(world.merchants, last_paid=last_paid))
 
 
 def _check_coverage(report: Report, periods: list[Period], world: World) -> None:
@@ -137,12 +166,12 @@ def _check_file(
         return 0
     if is_payments:
         laws.begin_file(period)
-    if not _check_bytes(report, path, resource):
+    if not (_check_way(report, output_dir, name) and _check_bytes(report, path, resource)):
         laws.skip(int(resource["rows"]) if is_payments else 0)
         return 0
     if not is_payments:
         try:
-            _check_merchants(report, path, resource, world)
+            _check_merchants(report, path, resource, world, laws)
         except StorageError as error:
             report.add(name, 0, str(error))
         return 0
@@ -153,6 +182,7 @@ def _check_file(
         rows += len(batch)
     report.rows += rows
     if rows != resource["rows"]:
+        laws.lose()
         report.add(name, 0, f"{rows:,} rows; the manifest says {resource['rows']:,}")
     return rows
 
@@ -169,13 +199,16 @@ def verify(
     if manifest is None:
         report.add("datapackage.json", 0, f"it is missing in {str(output_dir)!r}")
         return report
-    resources = sorted(manifest["resources"], key=lambda r: (r["period"]["start"], r["path"]))
+    # Merchants after the payments of their period: those tell the day of the last one.
+    resources = sorted(
+        manifest["resources"],
+        key=lambda r: (r["period"]["end"], r["table"] == "merchants", r["path"]),
+    )
     reference = load_reference()
     laws = PaymentLaws(world, rules_by_era(world, reference), reference)
     payments = 0
     for resource in resources:
         on_file(resource["path"])
-        report.files += 1
         payments += _check_file(report, output_dir, resource, world, laws)
     listed = {resource["path"] for resource in resources}
     for name in sorted(data_files(output_dir) - listed):

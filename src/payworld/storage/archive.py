@@ -7,6 +7,8 @@ untouched, whatever happens; after it, any later run finishes them.
 from __future__ import annotations
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,20 @@ from payworld.errors import StorageError
 from payworld.storage.files import fsync_folder, make_aside, naming
 from payworld.storage.manifest import MANIFEST, read_manifest
 from payworld.storage.state_file import PREVIOUS, STATE
+from payworld.storage.style import check_inside, is_data_file, partition_folders
 
-__all__ = ["ASIDE", "aside_folders", "do_moves", "plan_moves", "replaced_names"]
+__all__ = [
+    "ASIDE",
+    "aside_folders",
+    "do_moves",
+    "drop_empty",
+    "plan_moves",
+    "replaced_names",
+]
 
 # Readers of the data folder skip names that begin with an underscore.
 ASIDE = "_replaced"
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9-]{8}Z(-[0-9]+)?", re.ASCII)
 
 
 def replaced_names(output_dir: Path) -> list[str]:
@@ -60,13 +71,39 @@ def do_moves(state_dir: Path, output_dir: Path, moves: dict[str, Any]) -> None:
     for place, names in ((output_dir, moves["output"]), (state_dir, moves["state"])):
         aside = place / ASIDE / moves["folder"]
         for name in names:
-            if Path(name).name != name:
+            if Path(name).name != name and not is_data_file(name):
                 raise StorageError(f"the journal names {name!r}, which is outside {str(place)!r}")
+            check_inside(place, name)
             if os.path.lexists(aside / name) or not os.path.lexists(place / name):
                 continue
-            make_aside(aside, place)
+            make_aside((aside / name).parent, place)
             with naming(place / name, "move aside"):
                 (place / name).rename(aside / name)
-        if names:
-            fsync_folder(aside)
-            fsync_folder(place)
+        _force_names(place, aside, names)
+        for partition in partition_folders(place) if names else ():
+            with suppress(OSError):
+                partition.rmdir()
+
+
+def _force_names(place: Path, aside: Path, names: list[str]) -> None:
+    """Force the names of the folders that files left and came to."""
+    folders = {folder for name in names for folder in ((place / name).parent, place)}
+    folders |= {
+        folder for name in names for folder in (aside / name).parents if place in folder.parents
+    }
+    for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
+        if folder.is_dir():
+            fsync_folder(folder)
+
+
+def drop_empty(place: Path) -> None:
+    """Remove dated folders that nothing came into: a run was cut short before it moved anything."""
+    aside = place / ASIDE
+    if aside.is_symlink():
+        return
+    with suppress(OSError):
+        for folder in list(aside.iterdir()):
+            if _DATED.fullmatch(folder.name):
+                with suppress(OSError):
+                    folder.rmdir()
+        aside.rmdir()

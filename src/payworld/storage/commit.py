@@ -13,18 +13,21 @@ whatever that run was asked to do.
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from payworld.errors import ConflictError, StateCorruptError, StateError, StorageError
-from payworld.storage.archive import do_moves
+from payworld.storage.archive import do_moves, drop_empty
 from payworld.storage.files import (
     check_folder,
     check_free,
     file_sha256,
     fsync_folder,
+    make_aside,
     naming,
+    other_than_file,
     publish,
     read_bytes,
     remove,
@@ -33,13 +36,20 @@ from payworld.storage.files import (
 )
 from payworld.storage.journal import JOURNAL, Journal, read_journal
 from payworld.storage.manifest import STAGED, publish_manifest, stage_manifest
-from payworld.storage.sinks import partial_path
 from payworld.storage.state_file import (
     PREVIOUS,
+    SEARCH_VERSION,
     STATE,
-    encode_state,
     format_version,
     state_checksum,
+    write_state,
+)
+from payworld.storage.style import (
+    data_files,
+    days_of,
+    is_work_file,
+    partial_path,
+    partition_folders,
 )
 from payworld.timeline import Period, iso
 from payworld.world.codec import FORMAT_VERSION
@@ -48,7 +58,6 @@ from payworld.world.state import World
 __all__ = [
     "check_targets",
     "commit",
-    "data_files",
     "discard_work",
     "from_state",
     "output_of",
@@ -56,15 +65,6 @@ __all__ = [
 ]
 
 NEXT_STATE = ".merchants.json.next"
-
-_DATE = r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-_DATA_FILE = re.compile(rf"(transactions|merchants)_{_DATE}_{_DATE}\.(csv|parquet)")
-_WORK_FILE = re.compile(rf"\.{_DATA_FILE.pattern}\.partial(\.whole)?")
-
-
-def data_files(output_dir: Path) -> set[str]:
-    """Return the names in a folder that have the form of a data file's."""
-    return {path.name for path in output_dir.iterdir() if _DATA_FILE.fullmatch(path.name)}
 
 
 def check_targets(
@@ -76,22 +76,20 @@ def check_targets(
     """
     if not output_dir.is_dir():
         return
-    for path in sorted(output_dir.iterdir()):
-        match = _DATA_FILE.fullmatch(path.name)
-        if not match or path.name in targets or path.name in leaving:
-            continue
-        if match[2] <= iso(period.end) and match[3] >= iso(period.start):
+    for name in sorted(data_files(output_dir) - targets - leaving):
+        first, last = days_of(name)
+        if first <= iso(period.end) and last >= iso(period.start):
             raise ConflictError(
-                f"{str(path)!r} already tells of days in {iso(period.start)} to "
+                f"{str(output_dir / name)!r} already tells of days in {iso(period.start)} to "
                 f"{iso(period.end)}, which this world has not lived yet; move it away or name "
                 "another --output-dir"
             )
     for name in sorted(targets):
-        target = output_dir / name
-        if target.is_symlink() or target.is_dir():
+        kind = other_than_file(output_dir / name)
+        if kind and name not in leaving:
             raise ConflictError(
-                f"{str(target)!r} is a {'symbolic link' if target.is_symlink() else 'folder'} "
-                "where a file would be published; move it away"
+                f"{str(output_dir / name)!r} is a {kind} where a file would be published; move it "
+                "away"
             )
 
 
@@ -100,22 +98,22 @@ def commit(
     output_dir: Path,
     journal: Journal,
     world: World,
+    state: Iterable[bytes],
     entries: list[dict[str, Any]],
     moves: dict[str, Any] | None = None,
 ) -> str:
     """Publish the entries' files and the world that made them; returns the state's checksum.
 
-    `moves` tells what of an earlier world is moved aside first. Raises ConflictError, before
-    anything is decided, if a final name is taken by other bytes.
+    `state` is the world as `state_pieces` gives it; `moves` tells what of an earlier world is moved
+    aside first. Raises ConflictError, before anything is decided, if a final name is taken by
+    other bytes.
     """
     leaving = set(moves["output"]) if moves else set()
     for entry in entries:
         if entry["path"] not in leaving:
             check_free(output_dir / entry["path"], entry["hash"].removeprefix("sha256:"))
-    data = encode_state(world)
-    checksum = state_checksum(data)
-    write_durably(state_dir / NEXT_STATE, data)
-    del data
+        make_aside((output_dir / entry["path"]).parent, output_dir)
+    checksum = write_state(state_dir / NEXT_STATE, state)
     stage_manifest(output_dir, world, entries, anew=moves is not None)
     record = {
         "output_dir": from_state(state_dir, output_dir),
@@ -151,21 +149,36 @@ def _roll_forward(state_dir: Path, record: dict[str, Any]) -> None:
         sha256 = entry["hash"].removeprefix("sha256:")
         work, final = partial_path(output_dir, entry["path"]), output_dir / entry["path"]
         if work.exists():
+            make_aside(final.parent, output_dir)
             publish(work, final, sha256)
-    fsync_folder(output_dir)
+    for folder in _folders_of(output_dir, record["entries"]):
+        fsync_folder(folder)
     publish_manifest(output_dir)
-    _replace_state(state_dir, record["state"])
+    _replace_state(state_dir)
 
 
-def _replace_state(state_dir: Path, checksum: str) -> None:
-    staged, current = state_dir / NEXT_STATE, state_dir / STATE
-    if not staged.exists():
-        return
-    if state_checksum(read_bytes(staged)) != checksum:
+def _folders_of(output_dir: Path, entries: list[dict[str, Any]]) -> list[Path]:
+    """Return the folders whose names the entries' files and folders are, the deepest first."""
+    folders = {output_dir}
+    for entry in entries:
+        folders |= {f for f in (output_dir / entry["path"]).parents if output_dir in f.parents}
+    return sorted(folders, key=lambda folder: len(folder.parts), reverse=True)
+
+
+def _check_staged(state_dir: Path, checksum: str) -> None:
+    """Raise StateCorruptError if the state that waits is not the one that was decided on."""
+    staged = state_dir / NEXT_STATE
+    if staged.exists() and state_checksum(read_bytes(staged)) != checksum:
         raise StateCorruptError(
             f"{str(staged)!r} is not the state that the journal names; remove it and "
             f"{str(state_dir / JOURNAL)!r} to go back to the last committed state"
         )
+
+
+def _replace_state(state_dir: Path) -> None:
+    staged, current = state_dir / NEXT_STATE, state_dir / STATE
+    if not staged.exists():
+        return
     if current.exists():
         _keep_previous(state_dir)
     replace_file(staged, current)
@@ -174,7 +187,7 @@ def _replace_state(state_dir: Path, checksum: str) -> None:
 def _keep_previous(state_dir: Path) -> None:
     """Keep the present state beside the next one; both names exist at every instant."""
     _keep_as(state_dir, PREVIOUS)
-    version = format_version(read_bytes(state_dir / STATE))
+    version = format_version(read_bytes(state_dir / STATE, SEARCH_VERSION))
     if version != FORMAT_VERSION:
         # The file as the older payworld wrote it stays for that payworld.
         _keep_as(state_dir, f"merchants.format-{version}.json")
@@ -204,6 +217,7 @@ def recover(state_dir: Path) -> list[dict[str, Any]]:
     if not records or "commit" not in records[-1]:
         return records
     record = records[-1]["commit"]
+    _check_staged(state_dir, record["state"])
     _roll_forward(state_dir, record)
     header = {**records[0], "base": record["state"], "replaces": False}
     if record["entries"][-1]["period"]["end"] == header["end"]:
@@ -219,13 +233,19 @@ def discard_work(state_dir: Path, output_dirs: set[Path], keep: frozenset[str]) 
     """Remove work files of runs that will not go on, except those with the names to keep."""
     for name in (NEXT_STATE, f"{JOURNAL}.next", f".{PREVIOUS}.next"):
         remove(state_dir / name)
+    drop_empty(state_dir)
     for folder in output_dirs:
         if not folder.is_dir():
             continue
         remove(folder / STAGED)
+        drop_empty(folder)
         for path in folder.iterdir():
-            if _WORK_FILE.fullmatch(path.name) and path.name not in keep:
+            if is_work_file(path.name) and path.name not in keep:
                 remove(path)
+        for partition in partition_folders(folder):
+            # Made for files that did not come.
+            with suppress(OSError):
+                partition.rmdir()
 
 
 def still_whole(path: Path, sha256: str) -> bool:

@@ -27,6 +27,7 @@ __all__ = [
     "make_folder",
     "naming",
     "open_partial",
+    "other_than_file",
     "publish",
     "read_bytes",
     "remove",
@@ -51,13 +52,38 @@ _REASONS = {
 }
 
 
+_KINDS = {
+    stat.S_IFLNK: "symbolic link",
+    stat.S_IFDIR: "folder",
+    stat.S_IFIFO: "named pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFBLK: "device",
+    stat.S_IFCHR: "device",
+}
+
+
+def other_than_file(path: Path) -> str:
+    """Return what stands at a path if it is no plain file, in words; empty if it is or is gone."""
+    try:
+        return _KINDS.get(stat.S_IFMT(path.lstat().st_mode), "")
+    except OSError:
+        return ""
+
+
+def _reason(path: Path, error: OSError) -> str:
+    kind = other_than_file(path)
+    if kind and kind not in ("symbolic link", "folder"):
+        return f"a {kind} stands where a file is expected; move it away"
+    return _REASONS.get(error.errno or 0, error.strerror or str(error))
+
+
 @contextmanager
 def naming(path: Path, action: str, needed: int = 0, bound: str = "at least") -> Iterator[None]:
     """Turn an OSError into a StorageError that names path, action, reason and way out."""
     try:
         yield
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+        reason = _reason(path, error)
         space = f" ({bound} {needed:,} bytes are needed)" if needed else ""
         raise StorageError(f"cannot {action} {str(path)!r}: {reason}{space}") from error
 
@@ -76,24 +102,36 @@ def check_folder(path: Path, option: str) -> bool:
         )
     if not stat.S_ISDIR(mode):
         raise StorageError(
-            f"{option} {str(path)!r} is not a folder; move the file away or name another folder"
+            f"{option} {str(path)!r} is {other_than_file(path) or 'file'}, not a folder; move it "
+            "away or name another"
         )
     return True
 
 
-def make_folder(path: Path, option: str) -> None:
-    """Make a folder with its parents if it is not there, and check that it can be written."""
-    with naming(path, "make"):
-        missing = [above for above in (path, *path.parents) if not above.exists()]
-        path.mkdir(parents=True, exist_ok=True)
-    for above in missing:
-        fsync_folder(above.parent)
-    check_folder(path, option)
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise StorageError(
-            f"{option} {str(path)!r}: permission denied or read-only; make it writable or name "
-            "another folder"
-        )
+def make_folder(path: Path, option: str) -> list[Path]:
+    """Make a folder with its parents if it is not there, and check that it can be written.
+
+    Returns the folders that were made, deepest first; none is left behind on an error.
+    """
+    missing: list[Path] = []
+    try:
+        with naming(path, "make"):
+            missing = [above for above in (path, *path.parents) if not above.exists()]
+            path.mkdir(parents=True, exist_ok=True)
+        for above in missing:
+            fsync_folder(above.parent)
+        check_folder(path, option)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise StorageError(
+                f"{option} {str(path)!r}: permission denied or read-only; make it writable or "
+                "name another folder"
+            )
+    except BaseException:
+        for above in missing:
+            with suppress(OSError):
+                above.rmdir()
+        raise
+    return missing
 
 
 def make_aside(aside: Path, folder: Path) -> None:
@@ -105,14 +143,14 @@ def make_aside(aside: Path, folder: Path) -> None:
             check_folder(path, "the folder for what is moved aside")
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return the content of a regular file; StorageError if it is a link or no file."""
+def read_bytes(path: Path, at_most: int = -1) -> bytes:
+    """Return the (first) bytes of a regular file; StorageError if it is a link or no file."""
     with naming(path, "read"):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise IsADirectoryError(errno.EISDIR, "not a regular file", str(path))
-            return file.read()
+            return file.read(at_most)
 
 
 def open_partial(path: Path, keep: int = 0) -> int:

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import filelock
 import orjson
 
-from payworld.errors import LockedError
-from payworld.storage.files import naming, remove
+from payworld.errors import LockedError, StorageError
+from payworld.storage.files import naming, read_bytes, remove
 
-__all__ = ["HOLDER", "hold", "locked_folder"]
+__all__ = ["HOLDER", "drop_dead_notes", "hold", "is_free", "locked_folder"]
 
+# Who holds a folder: in each folder that is held, the same bytes.
 HOLDER = ".holder.json"
 
 
-def _holder(state_dir: Path) -> str:
+def _holder(folder: Path) -> str:
     try:
-        holder = orjson.loads((state_dir / HOLDER).read_bytes())
+        holder = orjson.loads(read_bytes(folder / HOLDER))
         return f"process {int(holder['pid'])} holds it since {holder['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (StorageError, ValueError, KeyError, TypeError):
         return "another process holds it"
 
 
 @contextmanager
-def locked_folder(folder: Path, state_dir: Path) -> Iterator[int]:
+def locked_folder(folder: Path) -> Iterator[int]:
     """Hold the exclusive lock of a folder; LockedError at once if another process has it."""
     with naming(folder, "lock"):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -36,7 +37,7 @@ def locked_folder(folder: Path, state_dir: Path) -> Iterator[int]:
             free = filelock.lock_descriptor(descriptor, blocking=False)
         if not free:
             raise LockedError(
-                f"another run is at work on {str(folder)!r}: {_holder(state_dir)}; wait until it "
+                f"another run is at work on {str(folder)!r}: {_holder(folder)}; wait until it "
                 "ends (`gen status` works meanwhile)"
             )
         yield descriptor
@@ -44,21 +45,49 @@ def locked_folder(folder: Path, state_dir: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def is_free(folder: Path) -> bool:
+    """Return whether a folder is there and no other process holds it."""
+    try:
+        with locked_folder(folder):
+            return True
+    except (LockedError, StorageError):
+        return False
+
+
 @contextmanager
-def hold(state_dir: Path, output_dir: Path, since: str) -> Iterator[list[int]]:
-    """Hold a world: the locks of its state and output folders, and a note of who holds them.
+def hold(state_dir: Path, output_dir: Path | None, since: str) -> Iterator[list[int]]:
+    """Hold a world: the locks of its folders, and in each a note of who holds it.
 
     Yields the lock descriptors, which worker processes close so as not to keep the lock alive.
+    Without an output folder the state alone is held.
     """
+    folders = [state_dir, *([] if output_dir is None else [output_dir])]
+    seen_from_state = os.path.relpath(folders[-1].resolve(), state_dir.resolve())
+    note = orjson.dumps({"pid": os.getpid(), "since": since, "output_dir": seen_from_state})
     with ExitStack() as stack:
-        descriptors = [stack.enter_context(locked_folder(state_dir, state_dir))]
-        if not output_dir.samefile(state_dir):
-            descriptors.append(stack.enter_context(locked_folder(output_dir, state_dir)))
-        note = state_dir / HOLDER
+        descriptors = [stack.enter_context(locked_folder(folder)) for folder in folders]
+        drop_dead_notes(state_dir)
         try:
-            remove(note)
-            with naming(note, "write"):
-                note.write_bytes(orjson.dumps({"pid": os.getpid(), "since": since}))
+            for folder in folders:
+                remove(folder / HOLDER)
+                with naming(folder / HOLDER, "write"):
+                    (folder / HOLDER).write_bytes(note)
             yield descriptors
         finally:
-            remove(note)
+            # The state's last: a signal in between leaves the one that leads to the other.
+            for folder in reversed(folders):
+                remove(folder / HOLDER)
+
+
+def drop_dead_notes(state_dir: Path) -> None:
+    """Remove the notes of a run that was killed. Call it with the state folder locked.
+
+    The note beside the state tells where the other one is, which is the run's if it is equal.
+    """
+    with suppress(StorageError, ValueError, KeyError, TypeError):
+        note = read_bytes(state_dir / HOLDER)
+        other = Path(os.path.normpath(state_dir.resolve() / orjson.loads(note)["output_dir"]))
+        with suppress(LockedError), locked_folder(other):
+            if other != state_dir and read_bytes(other / HOLDER) == note:
+                remove(other / HOLDER)
+    remove(state_dir / HOLDER)

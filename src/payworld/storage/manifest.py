@@ -11,8 +11,10 @@ from typing import Any
 import orjson
 
 from payworld.errors import ConflictError, StorageError, UsageError
-from payworld.schema import SCHEMA_VERSION, TABLES, Column, Table
+from payworld.schema import SCHEMA_VERSION, TABLES
 from payworld.storage.files import read_bytes, replace_file, write_durably
+from payworld.storage.schemas.frictionless import DIALECT, frictionless_schema
+from payworld.storage.style import FileStyle, is_data_file
 from payworld.timeline import Period, iso, parse_date
 from payworld.version import __version__
 from payworld.world.state import World
@@ -22,7 +24,6 @@ __all__ = [
     "STAGED",
     "check_same_world",
     "file_entry",
-    "frictionless_schema",
     "publish_manifest",
     "read_manifest",
     "stage_manifest",
@@ -32,38 +33,8 @@ __all__ = [
 MANIFEST = "datapackage.json"
 STAGED = ".datapackage.json.next"
 
-_FRICTIONLESS_TYPES = {
-    "string": "string",
-    "category": "string",
-    "integer": "integer",
-    "decimal": "number",
-    "date": "date",
-    "datetime": "datetime",
-}
-
-
-def _field(column: Column) -> dict[str, Any]:
-    constraints: dict[str, Any] = {"required": not column.nullable}
-    if column.values:
-        constraints["enum"] = list(column.values)
-    if column.pattern:
-        constraints["pattern"] = column.pattern
-    return {
-        "name": column.name,
-        "type": _FRICTIONLESS_TYPES[column.type],
-        "description": column.description,
-        **({"unit": column.unit} if column.unit else {}),
-        "constraints": constraints,
-    }
-
-
-def frictionless_schema(table: Table) -> dict[str, Any]:
-    """Return a table's Frictionless Table Schema."""
-    return {
-        "fields": [_field(column) for column in table.columns],
-        "primaryKey": list(table.primary_key),
-        "missingValues": [""],
-    }
+# Frictionless knows gz; zst is what others would say.
+_COMPRESSIONS = {"gzip": "gz", "zstd": "zst"}
 
 
 def world_identity(world: World) -> dict[str, Any]:
@@ -80,7 +51,7 @@ def file_entry(
 ) -> dict[str, Any]:
     """Return the resource of a file, without its schema and dialect, which follow from it."""
     return {
-        "name": path.partition(".")[0].lower(),
+        "name": Path(path).name.partition(".")[0].lower(),
         "table": table,
         "path": path,
         "rows": rows,
@@ -93,15 +64,15 @@ def file_entry(
 
 def _resource(entry: dict[str, Any]) -> dict[str, Any]:
     resource = {"type": "table", **entry, "scheme": "file"}
-    if entry["path"].endswith(".csv"):
+    style = FileStyle.of(entry["path"])
+    if style.format == "csv":
+        packed = _COMPRESSIONS.get(style.compression)
         resource |= {
             "format": "csv",
             "mediatype": "text/csv",
+            **({"compression": packed} if packed else {}),
             "encoding": "utf-8",
-            "dialect": {
-                "header": True,
-                "csv": {"delimiter": ",", "lineTerminator": "\n", "quoteChar": '"'},
-            },
+            "dialect": DIALECT,
         }
     else:
         resource |= {"format": "parquet", "mediatype": "application/vnd.apache.parquet"}
@@ -110,8 +81,8 @@ def _resource(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _check_resource(resource: dict[str, Any]) -> None:
     name = resource["path"]
-    if not isinstance(name, str) or Path(name).name != name or name[:1] in {"", "."}:
-        raise ValueError(f"path {name!r} is not the plain name of a file in its folder")
+    if not isinstance(name, str) or not is_data_file(name):
+        raise ValueError(f"path {name!r} is not that of a file that payworld writes")
     for key, kind in (("hash", str), ("rows", int), ("bytes", int)):
         if not isinstance(resource[key], kind):
             raise TypeError(f"{key} of {name} is not of type {kind.__name__}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from payworld.errors import (
+    ConflictError,
     StateCorruptError,
     StateError,
     StateMissingError,
@@ -14,7 +16,7 @@ from payworld.errors import (
     StorageError,
 )
 from payworld.storage.archive import ASIDE
-from payworld.storage.commit import discard_work, output_of
+from payworld.storage.commit import discard_work, output_of, recover
 from payworld.storage.files import (
     fsync_folder,
     make_aside,
@@ -24,7 +26,8 @@ from payworld.storage.files import (
     write_durably,
 )
 from payworld.storage.journal import JOURNAL, read_journal
-from payworld.storage.state_file import PREVIOUS, STATE, read_world, state_checksum
+from payworld.storage.lock import is_free
+from payworld.storage.state_file import PREVIOUS, STATE, read_world, state_checksum, way_out
 from payworld.world.state import World
 
 __all__ = ["Recovery", "recover_state"]
@@ -63,8 +66,11 @@ def _try_read(path: Path) -> tuple[World | None, str]:
 def recover_state(state_dir: Path, stamp: str) -> Recovery:
     """Put the last state that verifies in place of a damaged one. Call it with the world held.
 
+    A commit that was decided and cut short is finished first: its own state may be the good one.
     Raises StateError where no state verifies; nothing is changed then.
     """
+    with suppress(StateError, StorageError, ConflictError):
+        recover(state_dir)
     current, previous = state_dir / STATE, state_dir / PREVIOUS
     there = os.path.lexists(current)
     if there:
@@ -73,19 +79,10 @@ def recover_state(state_dir: Path, stamp: str) -> Recovery:
             return Recovery(world, None, "")
     else:
         problem = f"{STATE} is missing"
-    if not os.path.lexists(previous):
-        kind = StateCorruptError if there else StateMissingError
-        raise kind(
-            f"{str(current)!r}: {problem}; and there is no {PREVIOUS} beside it to go back to. "
-            "Restore merchants.json from a backup, or begin another world: "
-            "gen --initial --replace"
-        )
-    world, previous_problem = _try_read(previous)
+    world = _try_read(previous)[0] if os.path.lexists(previous) else None
     if world is None:
-        raise StateCorruptError(
-            f"{str(current)!r}: {problem}; and {PREVIOUS} does not verify either: "
-            f"{previous_problem}. Restore one of them from a backup; nothing was changed"
-        )
+        kind = StateCorruptError if there else StateMissingError
+        raise kind(f"{str(current)!r}: {problem}. Nothing was changed. {way_out(state_dir)}")
     aside = None
     if there:
         aside = state_dir / ASIDE / stamp / STATE
@@ -106,7 +103,8 @@ def recover_state(state_dir: Path, stamp: str) -> Recovery:
 def _forget_journal(state_dir: Path) -> None:
     """Drop the unfinished work of runs that began from the damaged state."""
     records = _safe_journal(state_dir)
-    folders = {output_of(state_dir, record) for record in records[:1]}
+    # Another world may be at work there by now.
+    folders = {folder for r in records[:1] if is_free(folder := output_of(state_dir, r))}
     discard_work(state_dir, folders, frozenset())
     with naming(state_dir / JOURNAL, "remove"):
         (state_dir / JOURNAL).unlink(missing_ok=True)

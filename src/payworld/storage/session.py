@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from payworld.errors import StateError, StateMissingError, UsageError
+from payworld.errors import (
+    LockedError,
+    StateError,
+    StateMissingError,
+    StorageError,
+    UsageError,
+)
 from payworld.storage.commit import recover
-from payworld.storage.files import check_folder, make_folder, remove
+from payworld.storage.files import check_folder, make_folder
 from payworld.storage.journal import read_journal
-from payworld.storage.lock import HOLDER, hold, locked_folder
+from payworld.storage.lock import HOLDER, drop_dead_notes, hold, locked_folder
 from payworld.storage.state_file import read_state
 from payworld.world.state import World
 
@@ -48,10 +54,10 @@ def peek(state_dir: Path, repair: bool = True) -> tuple[World | None, dict[str, 
         return None, None
     records = read_journal(state_dir)
     if repair and (records or os.path.lexists(state_dir / HOLDER)):
-        with locked_folder(state_dir, state_dir):
+        with locked_folder(state_dir):
             records = recover(state_dir)
             # Its holder is dead, or the lock would be taken.
-            remove(state_dir / HOLDER)
+            drop_dead_notes(state_dir)
     header = records[0] if records else None
     try:
         return read_state(state_dir)[0], header
@@ -66,18 +72,30 @@ def hold_world(
     """Hold a world for writing; yields it, its checksum, a journal's records and the locks.
 
     Raises LockedError at once if another run holds it. With `unreadable`, a state that does not
-    verify counts as none: it is about to be moved aside.
+    verify counts as none: it is about to be moved aside. Folders that were made for it and that
+    nothing came into are removed at the end.
     """
-    make_folder(state_dir, "--state-dir")
-    make_folder(output_dir, "--output-dir")
-    with hold(state_dir, output_dir, since) as locks:
-        records = recover(state_dir)
-        world, base = None, None
-        try:
-            world, base = read_state(state_dir)
-        except StateMissingError:
-            pass
-        except StateError:
-            if not unreadable:
-                raise
-        yield world, base, records, locks
+    made: list[Path] = []
+    try:
+        made += make_folder(state_dir, "--state-dir")
+        made += make_folder(output_dir, "--output-dir")
+        with hold(state_dir, output_dir, since) as locks:
+            records = recover(state_dir)
+            world, base = None, None
+            try:
+                world, base = read_state(state_dir)
+            except StateMissingError:
+                pass
+            except StateError:
+                if not unreadable:
+                    raise
+            yield world, base, records, locks
+    finally:
+        _unmake(made)
+
+
+def _unmake(folders: list[Path]) -> None:
+    # Deepest first; what is not empty, or another run has taken meanwhile, stays.
+    for folder in sorted(folders, key=lambda path: -len(path.parts)):
+        with suppress(OSError, LockedError, StorageError), locked_folder(folder):
+            folder.rmdir()

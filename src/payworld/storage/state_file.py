@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from payworld.errors import (
     StorageError,
     UsageError,
 )
-from payworld.storage.files import read_bytes
+from payworld.storage.appended import writing
+from payworld.storage.files import naming, read_bytes
 from payworld.storage.reference import load_reference
 from payworld.world.codec import FORMAT_VERSION, from_document, migrate, to_document
 from payworld.world.state import World
@@ -33,6 +34,9 @@ __all__ = [
     "read_state",
     "read_world",
     "state_checksum",
+    "state_pieces",
+    "way_out",
+    "write_state",
 ]
 
 STATE = "merchants.json"
@@ -40,6 +44,8 @@ PREVIOUS = "merchants.previous.json"
 
 _KEY = b'"checksum": "'
 _BLANK = b"0" * 64
+_HEAD = b"{\n  " + _KEY
+_CHECKSUM_AT = len(_HEAD)
 # The checksum is the file's first key, so that it is found without parsing.
 _SEARCH = 200
 SEARCH_VERSION = 400
@@ -47,18 +53,32 @@ SEARCH_VERSION = 400
 
 def encode_state(world: World) -> bytearray:
     """Return the bytes of merchants.json; the checksum covers every other byte."""
-    document = to_document(world, load_reference())
-    data = bytearray(b'{\n  "checksum": "' + _BLANK + b'"')
-    for key, value in document.items():
-        data += b',\n  "' + key.encode() + b'": '
-        if isinstance(value, Iterator):
-            _add_pieces(data, value)
-        else:
-            data += _indented(value)
-    data += b"\n}\n"
-    at = data.index(_KEY) + len(_KEY)
-    data[at : at + 64] = hashlib.sha256(data).hexdigest().encode()
+    data = bytearray().join(state_pieces(world))
+    data[_CHECKSUM_AT : _CHECKSUM_AT + 64] = hashlib.sha256(data).hexdigest().encode()
     return data
+
+
+def write_state(path: Path, pieces: Iterable[bytes]) -> str:
+    """Write a state from its pieces under a work name, durably; returns its checksum."""
+    digest = hashlib.sha256()
+    with writing(path) as file:
+        for piece in pieces:
+            digest.update(piece)
+            file.append(piece)
+        file.overwrite(_CHECKSUM_AT, digest.hexdigest().encode())
+    return digest.hexdigest()
+
+
+def state_pieces(world: World) -> Iterator[bytes]:
+    """Yield the bytes of merchants.json in order, the checksum still blank."""
+    yield _HEAD + _BLANK + b'"'
+    for key, value in to_document(world, load_reference()).items():
+        yield b',\n  "' + key.encode() + b'": '
+        if isinstance(value, Iterator):
+            yield from _object_pieces(value)
+        else:
+            yield _indented(value)
+    yield b"\n}\n"
 
 
 def _indented(value: Any) -> bytes:
@@ -66,16 +86,15 @@ def _indented(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).replace(b"\n", b"\n  ")
 
 
-def _add_pieces(data: bytearray, pieces: Iterator[dict[str, Any]]) -> None:
-    """Add one object that comes in pieces."""
+def _object_pieces(pieces: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield one object that comes in pieces."""
     begun = False
     for piece in pieces:
         if piece:
-            data += b"," if begun else b"{"
             # Without the piece's own braces.
-            data += _indented(piece)[1 : -len(b"\n  }")]
+            yield (b"," if begun else b"{") + _indented(piece)[1 : -len(b"\n  }")]
             begun = True
-    data += b"\n  }" if begun else b"{}"
+    yield b"\n  }" if begun else b"{}"
 
 
 def state_checksum(data: bytes | bytearray) -> str:
@@ -135,24 +154,38 @@ def read_state(state_dir: Path) -> tuple[World, str]:
     except FileNotFoundError:
         if os.path.lexists(state_dir / PREVIOUS):
             raise StateGoneError(
-                f"{STATE} is missing in {str(state_dir)!r}, but {PREVIOUS} is there: to go back to "
-                "it: gen recover; to begin another world in its place: gen --initial --replace"
+                f"{STATE} is missing in {str(state_dir)!r}, but {PREVIOUS} is there. "
+                f"{way_out(state_dir)}"
             ) from None
         raise StateMissingError(
             f"there is no world in {str(state_dir)!r} ({STATE} is missing); make one: "
             "gen --initial --start-date YYYY-MM-DD --end-date YYYY-MM-DD"
         ) from None
     except OSError as error:
-        raise StorageError(f"cannot read {str(path)!r}: {error.strerror}") from error
+        with naming(path, "read"):
+            raise error from None
     data = read_bytes(path)
     try:
         return read_world(data), state_checksum(data)
     except StateError as error:
-        way_out = (
-            ""
-            if isinstance(error, StateNewerError)
-            else " To go back to the last state that verifies: gen recover"
+        out = "" if isinstance(error, StateNewerError) else f" {way_out(state_dir)}"
+        message = f"{str(path)!r} cannot be used: {error}. Nothing was written.{out}"
+        raise type(error)(message) from error
+
+
+def way_out(state_dir: Path) -> str:
+    """Return what helps where merchants.json cannot be read: it depends on the state before it."""
+    begin = "begin another world in its place: gen --initial --replace"
+    if not os.path.lexists(state_dir / PREVIOUS):
+        return (
+            f"There is no {PREVIOUS} beside it to go back to: restore {STATE} from a backup, or "
+            f"{begin}"
         )
-        raise type(error)(
-            f"{str(path)!r} cannot be used: {error}. Nothing was written.{way_out}"
-        ) from error
+    try:
+        read_world(read_bytes(state_dir / PREVIOUS))
+    except (StateError, StorageError) as error:
+        return (
+            f"{PREVIOUS} does not verify either: {error}. Restore one of the two from a backup, or "
+            f"{begin}"
+        )
+    return f"To go back to the last state that verifies: gen recover; to {begin}"

@@ -17,6 +17,7 @@ from payworld.errors import ConfigError, StateCorruptError, StateNewerError
 from payworld.timeline import iso, parse_date
 from payworld.version import __version__
 from payworld.world.arrays import IntArray, frozen
+from payworld.world.leaf_types import check_cards, check_head, check_versions
 from payworld.world.reference import Bins, Places, Reference
 from payworld.world.state import (
     CHANGE_TYPES,
@@ -147,7 +148,7 @@ def _lives(
                 "zip_code": places.zip_code[place],
                 "phone": batch.phone[row],
                 "email": batch.email[row],
-                "mdr_rate": f"0.{mdr_bps:04d}" if mdr_bps < 10_000 else "1.0000",
+                "mdr_rate": _rate_text(mdr_bps),
                 "size_category": SIZES[size],
                 "creation_date": born,
                 "effective_date": day,
@@ -206,6 +207,20 @@ def _days(texts: list[str | None]) -> np.ndarray:
     return frozen(np.array([known[text] for text in texts], dtype=np.int32))
 
 
+def _rate_text(bps: int) -> str:
+    return f"0.{bps:04d}" if bps < 10_000 else "1.0000"
+
+
+def _rates(texts: list[str]) -> np.ndarray:
+    known: dict[str, int] = {}
+    for text in texts:
+        if text not in known:
+            known[text] = round(float(text) * 10_000)
+            if text != _rate_text(known[text]):
+                raise ValueError(f"mdr_rate = {text!r}: expected four decimals from 0 to 1")
+    return frozen(np.array([known[text] for text in texts], dtype=np.int32))
+
+
 def _read_versions(
     lives: list[list[dict[str, Any]]], places: Places
 ) -> tuple[VersionBatch, np.ndarray]:
@@ -226,9 +241,7 @@ def _read_versions(
         place=frozen(
             np.array([places.index_of_zip[flat[row]["zip_code"]] for row in rows], dtype=np.int32)
         ),
-        mdr_bps=frozen(
-            np.array([round(float(flat[row]["mdr_rate"]) * 10_000) for row in rows], np.int32)
-        ),
+        mdr_bps=_rates([flat[row]["mdr_rate"] for row in rows]),
         address=[flat[row]["address"] for row in rows],
         phone=[flat[row]["phone"] for row in rows],
         email=[flat[row]["email"] for row in rows],
@@ -254,7 +267,7 @@ def _read_merchants(lives: list[list[dict[str, Any]]], places: Places) -> Mercha
         email=[version["email"] for version in last],
         size=frozen(np.array([size_codes[v["size_category"]] for v in last], dtype=np.uint8)),
         place=frozen(np.array([places.index_of_zip[v["zip_code"]] for v in last], np.int32)),
-        mdr_bps=frozen(np.array([round(float(v["mdr_rate"]) * 10_000) for v in last], np.int32)),
+        mdr_bps=_rates([version["mdr_rate"] for version in last]),
         version=frozen(np.array([version["version"] for version in last], dtype=np.int32)),
         located=_days(located),
         opened=_days([version["creation_date"] for version in last]),
@@ -264,6 +277,9 @@ def _read_merchants(lives: list[list[dict[str, Any]]], places: Places) -> Mercha
 
 
 def _read_cards(document: dict[str, dict[str, str]], bins: Bins) -> CardPool:
+    for name in document:
+        if not (name[4:].isascii() and name[4:].isdigit() and name == _card_id(int(name[4:]))):
+            raise ValueError(f"card_profiles.{name}: expected CARD and ten digits")
     return CardPool(
         ordinal=frozen(np.array([int(name[4:]) for name in document], dtype=np.int64)),
         bin_row=frozen(
@@ -283,6 +299,9 @@ def from_document(document: dict[str, Any], reference: Reference) -> World:
 
 
 def _read_world(document: dict[str, Any], reference: Reference) -> World:
+    check_head(document)
+    check_versions(document["merchants"])
+    check_cards(document["card_profiles"])
     lives = list(document["merchants"].values())
     if list(document["merchants"]) != [merchant_id(row) for row in range(len(lives))]:
         raise ValueError("merchants: the ids are not M000001 and on without gaps")
@@ -290,7 +309,7 @@ def _read_world(document: dict[str, Any], reference: Reference) -> World:
         raise ValueError(f"merchant_counter = {document['merchant_counter']}: not {len(lives)}")
     batch, _ = _read_versions(lives, reference.places)
     pools, month = document["name_pools"], document["month"]
-    return World(
+    world = World(
         start_day=parse_date(document["start_date"], "start_date"),
         last_day=parse_date(document["last_generated_date"], "last_generated_date"),
         eras=tuple(
@@ -309,6 +328,9 @@ def _read_world(document: dict[str, Any], reference: Reference) -> World:
         month=Month(
             month["key"], parse_date(month["first_day"], "first_day"), month["active_at_start"]
         ),
-        card_counter=int(document["card_counter"]),
-        total_transactions=int(document["total_transactions"]),
+        card_counter=document["card_counter"],
+        total_transactions=document["total_transactions"],
     )
+    if document["seed"] != world.seed:
+        raise ValueError(f"seed = {document['seed']}: its first configuration says {world.seed}")
+    return world
