@@ -1,13 +1,40 @@
 #!/usr/bin/env bash
-# ./run_tests.sh            every check, then the whole test suite, the slow tests too
-# ./run_tests.sh ARGS...    pytest ARGS alone, without the checks: -m "not slow", -k state
+# ./run_tests.sh                     every check, then the whole test suite, the slow tests too
+# ./run_tests.sh ARGS...             pytest ARGS alone, without the checks: -m "not slow", -k state
+# ./run_tests.sh --job JOB ARGS...   pytest ARGS on tests/jobs/JOB, in .venv-JOB: spark, dbt, airflow
 set -euo pipefail
 
 self=$(readlink -f -- "${BASH_SOURCE[0]}")
 root=${self%/*}
 # shellcheck source=scripts/venv.sh
 source "$root/scripts/venv.sh"
-ensure_venv test
+
+need_java() {
+    local java=${JAVA_HOME:+$JAVA_HOME/bin/}java found
+    # Started, not looked up: macOS has a java that only says where to get one.
+    found=$("$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p') || true
+    if ((${found:-0} >= 17)); then return; fi
+    printf 'payworld: the job spark needs Java 17 or newer; %s -version tells: %s\n' \
+        "$java" "${found:-nothing}" >&2
+    printf 'Install it (Debian and Ubuntu: apt-get install openjdk-17-jre-headless) and run this again.\n' >&2
+    exit 1
+}
+
+kind=test
+if [[ ${1-} == --job ]]; then
+    kind=${2-}
+    case $kind in
+    spark) need_java ;;
+    dbt | airflow) ;;
+    *)
+        printf 'payworld: --job %s: expected spark, dbt or airflow\n' "$kind" >&2
+        exit 2
+        ;;
+    esac
+    shift 2
+    set -- "tests/jobs/$kind" "$@"
+fi
+ensure_venv "$kind"
 
 cd "$root"
 # Tests start `gen` and the tools by name, as a user does.

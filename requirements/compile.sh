@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes the three locks of this folder anew from pyproject.toml. Versions that
-# still fit are kept; add --upgrade, or --upgrade-package NAME, to move on.
+# Writes the locks of this folder anew from pyproject.toml. Versions that still
+# fit are kept; add --upgrade, or --upgrade-package NAME, to move on.
 # Takes uv from the .venv, or else from the PATH.
 set -euo pipefail
 
@@ -21,3 +21,13 @@ compile pyproject.toml --group build --extra test --extra s3 --extra db --extra 
 # Held to test.txt, so that what was tested is what runs.
 compile pyproject.toml --group build --constraint requirements/test.txt \
     --output-file requirements/run.txt "$@"
+
+# The jobs of tests/jobs/: what they need does not fit beside the test tools.
+compile pyproject.toml --group build --group spark --extra spark \
+    --constraint requirements/test.txt --output-file requirements/spark.txt "$@"
+compile pyproject.toml --group build --group airflow \
+    --constraint requirements/test.txt --output-file requirements/airflow.txt "$@"
+# dbt wants an older pathspec than mypy does: the other packages of a run are held.
+sed -n '/^pathspec==/d; s/^\([A-Za-z0-9].*==.*[^ ]\) \\$/\1/p' requirements/run.txt |
+    compile pyproject.toml --group build --group dbt \
+        --constraint - --output-file requirements/dbt.txt "$@"

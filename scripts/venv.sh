@@ -1,10 +1,18 @@
 # Sourced by generate_data.sh and run_tests.sh, which set $root (the repository)
 # and `set -euo pipefail`. Gives ensure_venv. Works in bash 3.2, which macOS ships.
+# A kind is a lock in requirements/: run and test share .venv, a job (spark, dbt,
+# airflow) has a .venv-JOB of its own.
 # shellcheck shell=bash
 
-readonly venv="$root/.venv"
-# Written last, so that a .venv without it is one whose making was interrupted.
-readonly venv_stamp_file="$venv/payworld-stamp"
+# venv_choose KIND: sets $venv and $venv_stamp_file, which all below use.
+venv_choose() {
+    case $1 in
+    run | test) venv="$root/.venv" ;;
+    *) venv="$root/.venv-$1" ;;
+    esac
+    # Written last, so that a venv without it is one whose making was interrupted.
+    venv_stamp_file="$venv/payworld-stamp"
+}
 
 venv_say() {
     printf 'payworld: %s\n' "$*" >&2
@@ -66,41 +74,45 @@ venv_build() {
     # Half made, of another folder (its scripts' first lines name it), or without a Python.
     if [[ ! -e $venv_stamp_file || $(<"$venv_stamp_file") != *" $root" ]] ||
         ! venv_python_suits "$venv/bin/python"; then
-        venv_say "making .venv with the locked packages of requirements/$kind.txt (a minute or so, this once)"
+        venv_say "making ${venv##*/} with the locked packages of requirements/$kind.txt (a minute or so, this once)"
         "$python" -m venv --clear "$venv"
     else
-        venv_say "bringing .venv up to date with requirements/$kind.txt"
+        venv_say "bringing ${venv##*/} up to date with requirements/$kind.txt"
         rm -f "$venv_stamp_file"
     fi
     python=$venv/bin/python
     "$python" -m pip install --quiet --disable-pip-version-check --no-input \
         --require-hashes --requirement requirements/bootstrap.txt
-    "$python" -m uv pip sync --quiet --python "$python" --require-hashes "requirements/$kind.txt"
+    # What is published as a source alone is built by tools of the lock too.
+    "$python" -m uv pip sync --quiet --python "$python" --require-hashes \
+        --build-constraints "requirements/$kind.txt" "requirements/$kind.txt"
     # Without isolation the build back end is the locked one, and nothing is fetched.
     "$python" -m uv pip install --quiet --python "$python" --no-deps --no-build-isolation --editable .
     printf '%s\n' "$stamp" >"$venv_stamp_file.new"
     mv -f "$venv_stamp_file.new" "$venv_stamp_file"
-    venv_say '.venv is ready'
+    venv_say "${venv##*/} is ready"
 }
 
-# ensure_venv run|test: leaves a current .venv beside the scripts, or ends the
-# script with a message. Call it plainly: inside `if` or `||` bash ignores `set -e`.
+# ensure_venv KIND: leaves a current venv beside the scripts and its folder in
+# $venv, or ends the script with a message. Call it plainly: inside `if` or `||`
+# bash ignores `set -e`.
 ensure_venv() {
     local kind python
+    venv_choose "$1"
     kind=$(venv_kind "$1")
     if venv_is_current "$kind"; then return; fi
     python=$(venv_find_python)
     (
-        exec 9>"$root/.venv.lock"
+        exec 9>"$venv.lock"
         # Through Python, as macOS has no flock(1). The lock stays with descriptor 9,
         # so it goes when this subshell does, however that ends.
-        "$python" - 9 <<'PYTHON'
+        "$python" - 9 "${venv##*/}" <<'PYTHON'
 import fcntl, sys
 fd = int(sys.argv[1])
 try:
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
-    print("payworld: waiting for another set-up of .venv to end", file=sys.stderr)
+    print(f"payworld: waiting for another set-up of {sys.argv[2]} to end", file=sys.stderr)
     fcntl.flock(fd, fcntl.LOCK_EX)
 PYTHON
         # Whoever held the lock may have done the work, for either kind.

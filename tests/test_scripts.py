@@ -28,14 +28,14 @@ def checkout(tmp_path: Path) -> Path:
     return root
 
 
-def write_stamp(root: Path, kind: str) -> None:
+def write_stamp(root: Path, kind: str, venv: str = ".venv") -> None:
     stamp = subprocess.run(
         ["bash", "-c", 'root=$1; source "$root/scripts/venv.sh"; venv_stamp "$2"', "-", root, kind],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    (root / ".venv" / "payworld-stamp").write_text(f"{stamp}\n", encoding="utf-8")
+    (root / venv / "payworld-stamp").write_text(f"{stamp}\n", encoding="utf-8")
 
 
 def run(
@@ -125,3 +125,74 @@ def test_a_venv_that_is_not_current_is_not_used(
     # Here it would be made anew, so the lack of a Python is what is complained of.
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "expected python3 on the PATH, 3.11 or newer" in ended.stderr
+
+
+def make_java(folder: Path, version: str) -> None:
+    """Put a java in a folder that tells its version as the real one does, on stderr."""
+    folder.mkdir(parents=True, exist_ok=True)
+    told = f'openjdk version "{version}" 2025-04-15'
+    (folder / "java").write_text(f"#!/bin/sh\necho '{told}' >&2\n", encoding="utf-8")
+    (folder / "java").chmod(0o755)
+
+
+@pytest.mark.parametrize("job", ["spark", "dbt", "airflow"])
+def test_a_job_runs_its_tests_in_a_venv_of_its_own(
+    checkout: Path, tmp_path: Path, job: str
+) -> None:
+    (checkout / ".venv").rename(checkout / f".venv-{job}")
+    write_stamp(checkout, job, f".venv-{job}")
+    make_java(tmp_path / "jre" / "bin", "17.0.15")
+    ended = run(
+        checkout / "run_tests.sh", "--job", job, "-k", "two words",
+        cwd=tmp_path, JAVA_HOME=str(tmp_path / "jre"),
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    arguments = ["-m", "pytest", f"tests/jobs/{job}", "-k", "two words"]
+    assert ended.stdout.splitlines() == [str(checkout), "", "", "", *arguments]
+
+
+def test_a_venv_made_for_the_tests_does_not_serve_a_job(checkout: Path, no_python: str) -> None:
+    write_stamp(checkout, "test")
+    ended = run(checkout / "run_tests.sh", "--job", "dbt", cwd=checkout, PATH=no_python)
+    assert ended.returncode == 1
+    assert "no usable Python" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [("11.0.2", "11"), ("1.8.0_402", "1"), (None, "nothing")]
+)
+def test_the_spark_job_fails_without_a_java_that_serves(
+    checkout: Path, tmp_path: Path, version: str | None, told: str
+) -> None:
+    java = tmp_path / "jre" / "bin" / "java"
+    if version:
+        make_java(java.parent, version)
+    ended = run(
+        checkout / "run_tests.sh", "--job", "spark", cwd=checkout, JAVA_HOME=str(tmp_path / "jre")
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert f"needs Java 17 or newer; {java} -version tells: {told}\n" in ended.stderr
+    assert "apt-get install openjdk-17-jre-headless" in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--job", "flink"], ["--job"]])
+def test_an_unknown_job_is_refused(checkout: Path, arguments: list[str]) -> None:
+    ended = run(checkout / "run_tests.sh", *arguments, cwd=checkout)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "expected spark, dbt or airflow" in ended.stderr
+
+
+def test_the_suite_leaves_the_jobs_out(request: pytest.FixtureRequest) -> None:
+    jobs = ROOT / "tests" / "jobs"
+    assert [item for item in request.session.items if item.path.is_relative_to(jobs)] == []
+
+
+def test_ci_goes_on_after_a_step_that_failed_and_ends_with_its_failure(checkout: Path) -> None:
+    (checkout / ".ci").mkdir()
+    shutil.copy2(ROOT / ".ci" / "run", checkout / ".ci" / "run")
+    failing = """#!/bin/sh\necho "ran $*"\n[ "$2" != dbt ]\n"""
+    (checkout / "run_tests.sh").write_text(failing, encoding="utf-8")
+    ended = run(checkout / ".ci" / "run", cwd=checkout)
+    assert ended.returncode == 1
+    told = [line for line in ended.stdout.splitlines() if line.startswith("ran")]
+    assert told == ["ran ", "ran --job spark", "ran --job dbt", "ran --job airflow"]

@@ -1,0 +1,2 @@
+select *, payment_timestamp::date as payment_date
+from {{ source('payworld', 'transactions') }}
