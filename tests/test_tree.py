@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ("generate_data.sh", "run_tests.sh", ".ci/run", "requirements/compile.sh")
-LOCKS = ("bootstrap", "run", "test")
+JOBS = ("spark", "dbt", "airflow")
+LOCKS = ("bootstrap", "run", "test", *JOBS)
 EXTRAS_OF_TEST_LOCK = ("test", "s3", "db", "bench")
 
 # Joined here, so that this file passes its own test.
@@ -167,6 +168,29 @@ def test_what_runs_is_what_was_tested() -> None:
         if tested.get(name) != versions
     }
     assert differing == {}
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_jobs_run_with_the_versions_that_runs_have(job: str) -> None:
+    of_the_job = locked_versions(job)
+    differing = {
+        name
+        for name, versions in locked_versions("run").items()
+        if of_the_job.get(name) != versions
+    }
+    # dbt wants an older one than mypy; it serves the build of the editable install.
+    assert differing == ({"pathspec"} if job == "dbt" else set())
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_ci_runs_every_job_and_its_lock_has_what_it_asks_for(job: str) -> None:
+    assert f"step ./run_tests.sh --job {job}" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+    assert list((ROOT / "tests" / "jobs" / job).glob("test_*.py"))
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "dependency-groups"
+    ]
+    wanted = [entry for entry in groups[job] if isinstance(entry, str)] + groups["job"]
+    assert unmet(wanted + project().get(job, []), job) == []
 
 
 def test_source_holds_no_leftover_marks() -> None:

@@ -4,7 +4,7 @@
     .venv/bin/python tools/make_docs.py --console    # and the output of the commands shown
     .venv/bin/python tools/make_docs.py --check      # exit code 1 if anything would change
 
-Fences in README.md, CONTRIBUTING.md and docs/ mean:
+Fences in README.md, CONTRIBUTING.md, examples/README.md and docs/ mean:
 
     sh        run by bash in a temporary checkout; a command that fails is a failure
     console   `$ command` and its output, both streams; the output is compared
@@ -164,6 +164,7 @@ def documents() -> list[Path]:
     return [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "examples" / "README.md",
         *(page for page in pages if page.name not in NOT_RUN),
     ]
 
@@ -206,7 +207,7 @@ def normalised(output: str) -> str:
 
 def make_checkout(folder: Path) -> None:
     """Fill a folder with what a user's checkout has, its .venv ready and its checks stubbed."""
-    for name in ("requirements", "scripts"):
+    for name in ("requirements", "scripts", "examples"):
         shutil.copytree(ROOT / name, folder / name)
     for name in ("generate_data.sh", "run_tests.sh", "pyproject.toml"):
         shutil.copy2(ROOT / name, folder / name)

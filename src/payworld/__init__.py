@@ -7,14 +7,29 @@ from typing import TYPE_CHECKING, Any
 from payworld.version import __version__
 
 if TYPE_CHECKING:
-    from payworld.api import Day, Simulation, generate
+    from payworld.api import (
+        Day,
+        PublishedFile,
+        Simulation,
+        generate,
+        published_files,
+        table_schema,
+    )
 
-__all__ = ["Day", "Simulation", "__version__", "generate"]
+__all__ = [
+    "Day",
+    "PublishedFile",
+    "Simulation",
+    "__version__",
+    "generate",
+    "published_files",
+    "table_schema",
+]
 
 
 def __getattr__(name: str) -> Any:
     # Loaded when first used: `gen --help` imports this package and needs none of it.
-    if name in {"Day", "Simulation", "generate"}:
+    if name in __all__:
         from payworld import api
 
         return getattr(api, name)

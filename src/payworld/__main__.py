@@ -1,5 +1,5 @@
 """python -m payworld: the same as gen."""
 
-from payworld.cli.app import main
+from payworld.cli.entry import main
 
 main()

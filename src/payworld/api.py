@@ -24,11 +24,15 @@ from payworld.config import RunSettings, WorldConfig, validate
 from payworld.engine.decide import check_config
 from payworld.engine.run import Held, Outcome, Request, execute
 from payworld.engine.step import step_day
-from payworld.errors import UsageError
+from payworld.errors import StorageError, UsageError
+from payworld.reports.files import PublishedFile, list_files
+from payworld.reports.tables import find_tables
 from payworld.schema import TRANSACTIONS, frame_schema
 from payworld.storage.reference import load_reference
+from payworld.storage.schemas import to_format
 from payworld.storage.session import check_paths, hold_world
 from payworld.storage.state_file import STATE, read_state
+from payworld.storage.style import FileStyle
 from payworld.synthesis.frames import merchants_frame, transactions_frame
 from payworld.synthesis.plan import DayPlan
 from payworld.synthesis.rules import Rules, compile_rules
@@ -41,7 +45,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Day", "Simulation", "generate"]
+__all__ = ["Day", "PublishedFile", "Simulation", "generate", "published_files", "table_schema"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +161,8 @@ def generate(
     state_dir: str | Path = "state",
     output_dir: str | Path = "raw_data",
     file_format: Literal["csv", "parquet"] = "csv",
+    compression: Literal["none", "gzip", "zstd"] = "none",
+    layout: Literal["flat", "hive"] = "flat",
     workers: int = 1,
     config: Mapping[str, Any] | None = None,
 ) -> Outcome | None:
@@ -170,8 +176,10 @@ def generate(
     start = None if start_date is None else _day(start_date, "start_date")
     if start is not None and start > last:
         raise UsageError(f"start_date = {start_date}: it lies after end_date = {end_date}")
-    settings = {"format": file_format, "workers": workers}
-    validate(RunSettings, settings, "the arguments")
+    given = {
+        "format": file_format, "compression": compression, "layout": layout, "workers": workers
+    }  # fmt: skip
+    settings = validate(RunSettings, given, "the arguments")
     validate(WorldConfig, config or {}, "config")
     check_paths(state, output)
     if start is None and not os.path.lexists(state / STATE):
@@ -198,8 +206,34 @@ def generate(
             period=period,
             state_dir=state,
             output_dir=output,
-            file_format=file_format,
+            style=FileStyle.asked(settings),
             workers=workers,
             config=chosen,
         )
         return execute(request, Held(world, base, records, locks))
+
+
+def table_schema(table: str, form: str = "json-schema") -> Any:
+    """Return the columns of a table in a format of `gen schema`: JSON types, or text.
+
+    Tables and formats are those of the command line. Raises UsageError for one that is none.
+    """
+    return to_format(find_tables(table), form)
+
+
+def published_files(
+    output_dir: str | Path = "raw_data", *, since: date | None = None, table: str | None = None
+) -> list[PublishedFile]:
+    """Return the published files with a day after `since`, in order of their days.
+
+    Raises StateMissingError if no run has published files there, StorageError if one of them is
+    lost.
+    """
+    seen = None if since is None else date.fromordinal(_day(since, "since")).isoformat()
+    listing = list_files(Path(output_dir), seen, table)
+    if listing.lost:
+        raise StorageError(
+            f"{', '.join(file.name for file in listing.lost)}: missing in {str(output_dir)!r}, or "
+            "not as long as the manifest says; make it again with gen regenerate"
+        )
+    return listing.files

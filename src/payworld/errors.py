@@ -11,6 +11,7 @@ PayworldError                 exit code 1
 ├── LockedError               75: another run holds the world (EX_TEMPFAIL)
 ├── StorageError              1: a path cannot be read or written
 ├── ConflictError             1: a final name is taken by other bytes
+├── PublishError              1: object storage refused, or could not be reached
 ├── WorkerError               1: a worker process died
 └── MissingExtraError         1: an optional dependency is not installed
 
@@ -25,6 +26,7 @@ __all__ = [
     "LockedError",
     "MissingExtraError",
     "PayworldError",
+    "PublishError",
     "StateCorruptError",
     "StateError",
     "StateGoneError",
@@ -86,6 +88,10 @@ class StorageError(PayworldError):
 
 class ConflictError(PayworldError):
     """A file with other bytes stands where a published file would go."""
+
+
+class PublishError(PayworldError):
+    """Object storage refused a request or could not be reached; local files are whole."""
 
 
 class WorkerError(PayworldError):

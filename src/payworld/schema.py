@@ -16,8 +16,10 @@ __all__ = [
     "SCHEMA_VERSION",
     "TABLES",
     "TRANSACTIONS",
+    "WORLD",
     "Column",
     "LogicalType",
+    "Product",
     "Table",
     "frame_schema",
 ]
@@ -25,14 +27,17 @@ __all__ = [
 # Raised when a column is added, removed, renamed or changes its type or meaning.
 SCHEMA_VERSION = 1
 
-LogicalType = Literal["string", "category", "integer", "decimal", "date", "datetime"]
+LogicalType = Literal[
+    "string", "category", "integer", "decimal", "date", "datetime", "float", "boolean", "instant"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a table; lives as long as the program.
 
-    `precision` and `scale` belong to decimals; `values` lists a closed vocabulary.
+    `precision` and `scale` belong to decimals, `bits` to integers; `values` lists a closed
+    vocabulary. A datetime is local and has no zone; an instant is a point in time, in UTC.
     """
 
     name: str
@@ -45,6 +50,7 @@ class Column:
     scale: int = 0
     values: tuple[str, ...] = ()
     pattern: str = ""
+    bits: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,15 @@ class Table:
             if column.name == name:
                 return column
         raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Tables that belong together, or some of them; lives as long as the program."""
+
+    name: str
+    description: str
+    tables: tuple[Table, ...]
 
 
 MERCHANTS = Table(
@@ -318,7 +333,12 @@ TRANSACTIONS = Table(
     ),
 )
 
-TABLES: dict[str, Table] = {table.name: table for table in (MERCHANTS, TRANSACTIONS)}
+WORLD = Product(
+    name="world",
+    description="Merchants of a payments aggregator and every payment, day by day.",
+    tables=(MERCHANTS, TRANSACTIONS),
+)
+TABLES: dict[str, Table] = {table.name: table for table in WORLD.tables}
 
 
 def frame_schema(table: Table) -> pl.Schema:

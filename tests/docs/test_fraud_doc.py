@@ -43,6 +43,8 @@ def run(command: str, here: Path, **environment: str) -> str:
 
 
 @pytest.mark.slow
+# A dozen runs, one of a million rows.
+@pytest.mark.timeout(300)
 def test_every_command_works(tmp_path: Path) -> None:
     for name, text in re.findall(r"^```yaml file=(\S+)\n(.*?)^```$", TEXT, re.M | re.S):
         (tmp_path / name).write_text(text)

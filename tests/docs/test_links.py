@@ -11,6 +11,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
 ]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -18,7 +19,7 @@ FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 # A path of the repository, as text or code names it: not what a run leaves in state/, raw_data/.
 REPOSITORY_PATH = re.compile(
-    r"(?<![\w/.])((?:src|tests|docs|tools|benchmarks|requirements|scripts|\.ci)/[\w./-]*)"
+    r"(?<![\w/.])((?:src|tests|docs|examples|tools|benchmarks|requirements|scripts|\.ci)/[\w./-]*)"
 )
 TOP_LEVEL_FILE = re.compile(
     r"(?<![\w/.-])(?:\./)?((?:generate_data|run_tests)\.sh|pyproject\.toml)"

@@ -8,7 +8,18 @@ import typer
 
 from payworld.cli.finance import app as finance_app
 from payworld.cli.fraud import app as fraud_app
-from payworld.cli.options import ConfigFile, Debug, Json, OutputDir, StateDir, whole_number
+from payworld.cli.looking import add_looking_commands
+from payworld.cli.options import (
+    ConfigFile,
+    Debug,
+    DryRun,
+    Json,
+    OutputDir,
+    Publish,
+    Quiet,
+    StateDir,
+    whole_number,
+)
 
 __all__ = ["app", "main"]
 
@@ -85,6 +96,14 @@ def run(
     file_format: Annotated[
         str | None, typer.Option("--format", envvar="PAYWORLD_FORMAT", help="csv or parquet [csv].")
     ] = None,
+    compression: Annotated[
+        str | None,
+        typer.Option(envvar="PAYWORLD_COMPRESSION", help="Of CSV files: none, gzip, zstd [none]."),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(envvar="PAYWORLD_LAYOUT", help="flat, or hive: year=2024/month=01 [flat]."),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -94,6 +113,7 @@ def run(
             help="Processes that render [all cores].",
         ),
     ] = None,
+    publish: Publish = None,
     force: Annotated[
         bool, typer.Option("-f", "--force", envvar="PAYWORLD_FORCE", help="Ask no question.")
     ] = False,
@@ -113,21 +133,14 @@ def run(
             help="Let another configuration hold from now on.",
         ),
     ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", envvar="PAYWORLD_DRY_RUN", help="Say what would be made; write nothing."
-        ),
-    ] = False,
+    dry_run: DryRun = False,
     json: Annotated[
         bool,
         typer.Option(
             "--json", envvar="PAYWORLD_JSON", help="Print a summary of the run as JSON on stdout."
         ),
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", envvar="PAYWORLD_QUIET", help="Print errors alone.")
-    ] = False,
+    quiet: Quiet = False,
     debug: Debug = False,
     _version: Annotated[
         bool,
@@ -174,7 +187,10 @@ def run(
             config=config,
             seed=seed,
             file_format=file_format,
+            compression=compression,
+            layout=layout,
             workers=workers,
+            publish=publish,
             force=force,
             replace=replace,
             accept_config_changes=accept_config_changes,
@@ -254,6 +270,29 @@ def regenerate(
     regenerate_files(state_dir, output_dir, start_date, end_date, json, debug)
 
 
+@app.command("publish")
+def publish_command(
+    destination: Annotated[
+        str | None,
+        typer.Argument(envvar="PAYWORLD_PUBLISH", metavar="s3://BUCKET/PREFIX", help="Where to."),
+    ] = None,
+    output_dir: OutputDir = None,
+    state_dir: StateDir = None,
+    config: ConfigFile = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Upload to object storage what is not there yet, the manifest last."""
+    from payworld.cli.publish import Arguments, publish_files
+
+    publish_files(
+        Arguments(destination, output_dir, state_dir, config, dry_run, json, quiet, debug)
+    )
+
+
+add_looking_commands(app)
 app.add_typer(fraud_app, name="fraud")
 app.add_typer(finance_app, name="finance")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -38,7 +38,10 @@ class Arguments:
     config: Path | None
     seed: int | None
     file_format: str | None
+    compression: str | None
+    layout: str | None
     workers: int | None
+    publish: str | None
     force: bool
     replace: bool
     accept_config_changes: bool
@@ -69,6 +72,13 @@ class Asked:
         if world is not None:
             config = overlaid(world, self.given)
             check_config(world, config, self.arguments.accept_config_changes)
+            if decision.period is None and config != world.config:
+                note = (
+                    f"{decision.note}, and the configuration changes were not kept (they would "
+                    f"hold from {iso(world.last_day + 1)} on: give them again with the run that "
+                    "makes that day)"
+                )
+                return replace(decision, note=note)
         return decision
 
 
@@ -86,12 +96,20 @@ def _understand(arguments: Arguments) -> Asked:
         "state_dir": None if arguments.state_dir is None else str(arguments.state_dir),
         "seed": arguments.seed,
         "format": arguments.file_format,
+        "compression": arguments.compression,
+        "layout": arguments.layout,
         "workers": arguments.workers,
+        "publish": arguments.publish,
     }
     config, given = read_settings(arguments.config, options)
     start, end = _dates(arguments)
     state_dir, output_dir = Path(config.state_dir), Path(config.output_dir)
     check_paths(state_dir, output_dir)
+    if config.publish:
+        from payworld.storage.s3 import require_boto3
+
+        # Before an hour's work, not after it.
+        require_boto3()
     return Asked(arguments, config, given, state_dir, output_dir, start, end)
 
 
@@ -161,8 +179,21 @@ def generate(arguments: Arguments) -> None:
 def _report_done(asked: Asked, decision: Decision) -> None:
     if not asked.arguments.quiet:
         say(f"{decision.note}: nothing to do")
+    _conclude(asked, {"done": True, "message": decision.note, "rows": 0, "files": []})
+
+
+def _conclude(asked: Asked, summary: dict[str, Any]) -> None:
+    """Publish if asked for, also where an earlier night failed to, and print the summary."""
+    failure = None
+    if asked.config.publish and not asked.arguments.dry_run:
+        from payworld.cli.publish import publish_run
+
+        published, failure = publish_run(asked.config, asked.arguments.quiet)
+        summary = {**summary, "publish": published}
     if asked.arguments.json:
-        print_json({"done": True, "message": decision.note, "rows": 0, "files": []})
+        print_json(summary)
+    if failure is not None:
+        raise failure
 
 
 def _run(asked: Asked) -> None:
@@ -170,19 +201,22 @@ def _run(asked: Asked) -> None:
     from payworld.cli.summary import run_summary, summary_table
     from payworld.engine.run import Held, Request, execute
     from payworld.storage.session import hold_world
-    from payworld.storage.state_file import STATE
+    from payworld.storage.state_file import PREVIOUS, STATE
+    from payworld.storage.style import FileStyle
 
     arguments, began = asked.arguments, monotonic()
-    replace = arguments.replace
-    with hold_world(asked.state_dir, asked.output_dir, clock.now_text(), replace) as found:
+    replacing = arguments.replace
+    with hold_world(asked.state_dir, asked.output_dir, clock.now_text(), replacing) as found:
         world, base, records, locks = found
         decision = asked.decide(world, records[0] if records else None)
         if decision.period is None:
             _report_done(asked, decision)
             return
-        # A state that cannot be read is replaced too.
+        # A state that cannot be read, or of which the previous one alone is left, is replaced too.
         replaces = decision.replaces or (
-            replace and world is None and os.path.lexists(asked.state_dir / STATE)
+            replacing
+            and world is None
+            and any(os.path.lexists(asked.state_dir / name) for name in (STATE, PREVIOUS))
         )
         config = asked.config.world
         if world is not None and not replaces:
@@ -192,7 +226,7 @@ def _run(asked: Asked) -> None:
             period=decision.period,
             state_dir=asked.state_dir,
             output_dir=asked.output_dir,
-            file_format=asked.config.format,
+            style=FileStyle.asked(asked.config),
             workers=asked.config.workers,
             config=config,
             start_method="fork",
@@ -207,7 +241,6 @@ def _run(asked: Asked) -> None:
     if outcome.warning:
         summary = {**summary, "warning": outcome.warning}
         say(f"warning: {outcome.warning}")
-    if arguments.json:
-        print_json(summary)
     if not arguments.quiet:
         say(summary_table(summary))
+    _conclude(asked, summary)

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["ConfigFile", "Debug", "Json", "OutputDir", "StateDir", "folder", "whole_number"]
+__all__ = [
+    "ConfigFile",
+    "Debug",
+    "DryRun",
+    "Json",
+    "OutputDir",
+    "Publish",
+    "Quiet",
+    "StateDir",
+    "folder",
+    "whole_number",
+]
 
 
 def whole_number(text: str) -> int:
@@ -50,4 +61,21 @@ ConfigFile = Annotated[
     typer.Option("--config", envvar="PAYWORLD_CONFIG", help="YAML file with the keys to change."),
 ]
 Debug = Annotated[bool, typer.Option("--debug", envvar="PAYWORLD_DEBUG", help="Show tracebacks.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", envvar="PAYWORLD_DRY_RUN", help="Say what would be made; write nothing."
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", envvar="PAYWORLD_QUIET", help="Print errors alone.")
+]
+Publish = Annotated[
+    str | None,
+    typer.Option(
+        envvar="PAYWORLD_PUBLISH",
+        metavar="s3://BUCKET/PREFIX",
+        help="Upload the files there, after the commit.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]

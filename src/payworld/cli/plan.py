@@ -8,7 +8,7 @@ from payworld.cli.settings import overlaid
 from payworld.engine.decide import Decision
 from payworld.engine.estimate import expected_rows
 from payworld.storage.reference import load_reference
-from payworld.storage.sinks import chunk_name
+from payworld.storage.style import FileStyle
 from payworld.synthesis.rules import compile_rules
 from payworld.timeline import Period, iso, month_chunks
 from payworld.world.birth import create_world
@@ -31,8 +31,9 @@ def plan_summary(
     else:
         config = overlaid(world, asked.given)
     rows = expected_rows(world, compile_rules(config, reference), period)
+    style = FileStyle.asked(asked.config)
     files = [
-        str(asked.output_dir / chunk_name(table, chunk, asked.config.format))
+        str(asked.output_dir / style.path(table, chunk))
         for chunk in month_chunks(period)
         for table in ("merchants", "transactions")
     ]
@@ -44,6 +45,7 @@ def plan_summary(
         "note": decision.note,
         "files": files,
         "expected_rows": rows,
+        **({"publish": asked.config.publish} if asked.config.publish else {}),
     }
 
 
@@ -58,5 +60,6 @@ def describe_plan(asked: Asked, decision: Decision, period: Period, world: World
         *([plan["note"]] if plan["note"] else []),
         f"about {plan['expected_rows']:,} payments, {len(files)} files:",
         *(f"  {name}" for name in listed),
+        *([f"then uploaded to {plan['publish']}"] if "publish" in plan else []),
     ]
     return "\n".join(lines)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -88,6 +89,8 @@ def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list
     current: Any = model
     for part in location:
         if isinstance(part, int):
+            # A list's items are all of one model.
+            current = next(iter(get_args(current)), None)
             continue
         field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
         if field is None:
@@ -105,7 +108,8 @@ def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
         return f"{name}: unknown key; {hint}"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    shown = repr(problem.get("input"))
+    # An address may have been given with a password in it.
+    shown = re.sub(r"://.*@", "://***@", repr(problem.get("input")))
     if len(shown) > 80:
         shown = shown[:77] + "..."
     if problem["type"] == "missing":

@@ -13,6 +13,7 @@ from payworld.config.types import (
     AmountRange,
     Count,
     CountRange,
+    Destination,
     Factor,
     Number,
     Rate4,
@@ -389,9 +390,28 @@ class RunSettings(Section):
         "state", description="folder for merchants.json"
     )
     format: Literal["csv", "parquet"] = Field("csv", description="csv or parquet")
+    compression: Literal["none", "gzip", "zstd"] = Field(
+        "none", description="of CSV files: none, gzip or zstd (Parquet has zstd inside)"
+    )
+    layout: Literal["flat", "hive"] = Field(
+        "flat", description="flat: files side by side; hive: in folders year=2024/month=01"
+    )
     workers: Annotated[Count, Field(ge=0, le=256)] = Field(
         0, description="processes that render, 0 to 256; 0: one for each core"
     )
+    publish: Destination = Field(
+        "",
+        description="where a run's files are uploaded to, s3://bucket/prefix; empty: nowhere",
+    )
+
+    @model_validator(mode="after")
+    def _compression_is_of_csv(self) -> Self:
+        if self.format == "parquet" and self.compression != "none":
+            raise ValueError(
+                f"compression = {self.compression!r} goes with format csv; Parquet files are "
+                "compressed inside, leave it out"
+            )
+        return self
 
 
 class Config(RunSettings, WorldConfig):

@@ -12,6 +12,7 @@ __all__ = [
     "AmountRange",
     "Count",
     "CountRange",
+    "Destination",
     "Factor",
     "Number",
     "Rate4",
@@ -93,6 +94,41 @@ def is_plain_text(text: str) -> str:
     return text
 
 
+# S3 allows 3 to 63 lower-case characters; other stores allow more.
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
+# An object's key has 1,024 bytes at most, and a file's name must fit in.
+_PREFIX_BYTES = 800
+
+
+def _destination(text: str) -> str:
+    """Return an address in object storage without the slashes at its end; empty: none.
+
+    >>> _destination("s3://lake/raw/")
+    's3://lake/raw'
+    """
+    if not text:
+        return ""
+    scheme, _, rest = text.partition("://")
+    if scheme != "s3":
+        raise ValueError("expected s3://bucket/prefix")
+    bucket, _, prefix = rest.partition("/")
+    if "@" in bucket or ":" in bucket:
+        raise ValueError("credentials do not belong here: give them by AWS_PROFILE or the like")
+    if not _BUCKET.fullmatch(bucket):
+        raise ValueError(
+            "expected s3://bucket/prefix, the bucket's name of 2 to 63 letters, digits, '.', '_', "
+            "'-'"
+        )
+    prefix = prefix.rstrip("/")
+    if prefix and any(part in {"", ".", ".."} for part in prefix.split("/")):
+        raise ValueError("the prefix has an empty part, '.' or '..'; expected s3://bucket/a/b")
+    if any(char in "?#\\" or unicodedata.category(char)[0] == "C" for char in prefix):
+        raise ValueError("'?', '#', backslashes and control characters are not allowed")
+    if len(prefix.encode()) > _PREFIX_BYTES:
+        raise ValueError(f"the prefix is longer than {_PREFIX_BYTES} bytes")
+    return f"s3://{bucket}/{prefix}".rstrip("/")
+
+
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Count = Annotated[int, Strict()]
 Share = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)]
@@ -103,6 +139,7 @@ _Payments = Annotated[int, Strict(), Field(ge=1, le=10_000)]
 Text = Annotated[str, Strict(), Field(min_length=1, max_length=100), AfterValidator(is_plain_text)]
 
 ShareRange = Annotated[tuple[Share, Share], AfterValidator(_rising)]
+Destination = Annotated[str, Strict(), AfterValidator(_destination)]
 RateRange = Annotated[tuple[Rate4, Rate4], AfterValidator(_rising)]
 AmountRange = Annotated[tuple[_Cents, _Cents], AfterValidator(_rising)]
 CountRange = Annotated[tuple[_Payments, _Payments], AfterValidator(_rising)]

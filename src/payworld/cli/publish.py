@@ -1,0 +1,205 @@
+"""gen publish, and the publishing that follows a run with --publish."""
+
+from __future__ import annotations
+
+import gc
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from payworld.cli.output import guarded, print_json, say
+from payworld.cli.settings import read_settings
+from payworld.config import Config, RunSettings
+from payworld.errors import PayworldError, PublishError, UsageError
+from payworld.storage.manifest import MANIFEST
+from payworld.storage.session import check_paths
+
+if TYPE_CHECKING:
+    from payworld.storage.publish import Report
+
+__all__ = ["Arguments", "publish_files", "publish_run"]
+
+LOG_SECONDS = 5.0
+# So many names in a message.
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The options of gen publish, as given; lives for the command."""
+
+    destination: str | None
+    output_dir: Path | None
+    state_dir: Path | None
+    config: Path | None
+    dry_run: bool
+    json: bool
+    quiet: bool
+    debug: bool
+
+
+def publish_files(arguments: Arguments) -> None:
+    """Do what `gen publish` asks for."""
+    with guarded(
+        arguments.debug,
+        stopped="what was uploaded is whole",
+        resume="run the same command again to go on",
+    ):
+        config, _ = read_settings(
+            arguments.config,
+            {
+                "output_dir": None if arguments.output_dir is None else str(arguments.output_dir),
+                "state_dir": None if arguments.state_dir is None else str(arguments.state_dir),
+                "publish": arguments.destination,
+            },
+        )
+        if not config.publish:
+            raise UsageError(
+                "gen publish: it is not said where to: expected gen publish s3://bucket/prefix, "
+                "PAYWORLD_PUBLISH, or the key publish in the --config file"
+            )
+        check_paths(Path(config.state_dir), Path(config.output_dir))
+        summary, failure = publish_run(config, arguments.quiet, arguments.dry_run)
+        if arguments.json:
+            print_json(summary)
+        if failure is not None:
+            raise failure
+
+
+def publish_run(
+    config: Config, quiet: bool, dry_run: bool = False
+) -> tuple[dict[str, Any], PayworldError | None]:
+    """Publish the data folder; return what was done, as plain JSON types, and what failed."""
+    from payworld.storage.publish import Publisher, Report
+    from payworld.storage.s3 import Bucket
+    from payworld.storage.upload import Destination
+
+    # A run is without; here every request leaves cycles behind.
+    gc.enable()
+    place = Destination.parse(config.publish)
+    bucket, report, failure = Bucket(place.bucket), Report(), None
+    try:
+        with _upload_progress(quiet) as on_progress:
+            publisher = Publisher(Path(config.output_dir), place, bucket, on_progress)
+            report = publisher.report
+            publisher.publish(dry_run)
+    except PayworldError as error:
+        failure = PublishError(f"{error}{_what_is_left(config, report)}")
+        failure.__cause__ = error
+    finally:
+        bucket.close()
+    if failure is None and not quiet:
+        say(_described(config.publish, report, dry_run))
+    missing = sorted(report.missing)
+    return {
+        "destination": config.publish,
+        "done": failure is None and not dry_run,
+        **({"dry_run": True} if dry_run else {}),
+        "uploaded": sorted(file.path for file in report.uploaded),
+        "uploaded_bytes": sum(file.bytes for file in report.uploaded),
+        "already_there": report.present,
+        "manifest": report.manifest,
+        "missing": [*missing, MANIFEST] if report.manifest == "missing" else missing,
+        "error": None if failure is None else str(failure),
+    }, failure
+
+
+def _what_is_left(config: Config, report: Report) -> str:
+    """Return how things are after a failure, and how to go on."""
+    if not report.files:
+        return ""
+    names = sorted(report.missing)
+    if report.manifest == "missing":
+        names.append(MANIFEST)
+    command = f"gen publish {shlex.quote(config.publish)}"
+    if config.output_dir != RunSettings.model_fields["output_dir"].default:
+        command += f" --output-dir {shlex.quote(config.output_dir)}"
+    return (
+        f"\nThe world and its files are whole on this disk. Not published yet: {_named(names)}. "
+        f"To go on: {command}"
+    )
+
+
+def _named(names: list[str]) -> str:
+    if len(names) <= SHOWN:
+        return ", ".join(names)
+    # The last one is the manifest, if it is missing.
+    shown = [*names[: SHOWN - 1], f"{len(names) - SHOWN:,} more", names[-1]]
+    return ", ".join(shown)
+
+
+def _described(address: str, report: Report, dry_run: bool) -> str:
+    """Return what was done, or would be, in one line."""
+    files = [*report.missing.values()] if dry_run else report.uploaded
+    verb = "would publish" if dry_run else "published"
+    if files:
+        size = sum(file.bytes for file in files)
+        count = f"{len(files):,} file{'' if len(files) == 1 else 's'}"
+        done = f"{verb} {count}, {size:,} bytes, to {address}; {report.present:,} there before"
+    elif report.manifest in {"new", "replaced"}:
+        done = f"{verb} {MANIFEST} to {address}, which has all {report.files:,} files"
+    else:
+        done = f"{address} has all {report.files:,} files: nothing to publish"
+    if report.manifest == "ahead":
+        done += f"; the {MANIFEST} there lists more than this folder's, and stays"
+    return done
+
+
+@contextmanager
+def _upload_progress(quiet: bool) -> Iterator[Callable[[int, int, int, int], None]]:
+    """Yield a function to call with files done, of all, bytes done, of all."""
+    if quiet:
+        yield lambda _files, _all_files, _size, _all_size: None
+    elif sys.stderr.isatty():
+        with _bar() as update:
+            yield update
+    else:
+        yield _log_lines()
+
+
+def _log_lines() -> Callable[[int, int, int, int], None]:
+    told = monotonic()
+
+    def update(files: int, all_files: int, size: int, all_size: int) -> None:
+        nonlocal told
+        now = monotonic()
+        if now - told >= LOG_SECONDS:
+            told = now
+            say(f"published {files:,} of {all_files:,} files, {size:,} of {all_size:,} bytes")
+
+    return update
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int, int, int], None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    bar = Progress(
+        TextColumn("publishing {task.fields[files]}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task("", files="", total=None)
+
+    def update(files: int, all_files: int, size: int, all_size: int) -> None:
+        bar.update(task, completed=size, total=all_size, files=f"{files:,} of {all_files:,} files")
+
+    with bar:
+        yield update
