@@ -22,7 +22,8 @@ import polars as pl
 
 from payworld.config import RunSettings, WorldConfig, validate
 from payworld.engine.decide import check_config
-from payworld.engine.run import Held, Outcome, Request, execute
+from payworld.engine.request import Held, Outcome, Request
+from payworld.engine.run import execute
 from payworld.engine.step import step_day
 from payworld.errors import StorageError, UsageError
 from payworld.reports.files import PublishedFile, list_files

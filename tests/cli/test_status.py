@@ -84,7 +84,7 @@ def test_a_run_cut_short_is_told_of(server: GenServer, tmp_path: Path) -> None:
     assert server.run("--initial", *period("2024-01-20", "2024-01-21"), *run).code == 0
     killed = server.run(
         "--incremental", "--date", "2024-02-05", *run,
-        patches={"payworld.engine.run.CHECKPOINT_SECONDS": 0.0}, kill_operation=25,
+        patches={"payworld.engine.work.CHECKPOINT_SECONDS": 0.0}, kill_operation=25,
     )  # fmt: skip
     assert killed.code == -9
     ended = server.run("status", *folders.options)

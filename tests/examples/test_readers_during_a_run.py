@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Every month is committed alone, tasks are small, and workers work however little there is to do.
 PATCHES: dict[str, float] = {
-    "payworld.engine.run.COMMIT_SECONDS": 0,
-    "payworld.engine.run.CHECKPOINT_SECONDS": 0,
+    "payworld.engine.work.COMMIT_SECONDS": 0,
+    "payworld.engine.work.CHECKPOINT_SECONDS": 0,
     "payworld.engine.run.WORKER_ROWS": 0,
     "payworld.engine.tasks.TASK_ROWS": 2000,
 }

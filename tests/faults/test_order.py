@@ -30,7 +30,7 @@ def traced(_: FaultServer, folders: Folders, arguments: list[str], often: bool) 
     """Return the system calls of a start of its own, as the kernel saw them."""
     script = "from payworld.cli.entry import main; main()"
     if often:
-        script = "import payworld.engine.run as r; r.COMMIT_SECONDS = 0; " + script
+        script = "import payworld.engine.work as w; w.COMMIT_SECONDS = 0; " + script
     log = folders.root / "strace.log"
     subprocess.run(
         ["strace", "-f", "-y", "-qq", "-s", "0", "-o", str(log), "-e", f"trace={_TRACED}",

@@ -30,8 +30,8 @@ BUSY = {**LIVELY_WORLD, "initial_merchants": 700, "max_stored_cards": 2000}
 BUSY_DAYS = ("--initial", "--start-date", "2024-01-20", "--end-date", "2024-03-10")
 QUICK: dict[str, float] = {
     "payworld.engine.run.WORKER_ROWS": 0,
-    "payworld.engine.run.COMMIT_SECONDS": 0.3,
-    "payworld.engine.run.CHECKPOINT_SECONDS": 0.02,
+    "payworld.engine.work.COMMIT_SECONDS": 0.3,
+    "payworld.engine.work.CHECKPOINT_SECONDS": 0.02,
     "payworld.engine.tasks.TASK_ROWS": 4_000,
 }
 SOON = "run the same command again to go on"
@@ -123,7 +123,9 @@ def test_a_run_stopped_at_any_boundary_says_how_to_go_on_and_does(
 
 def gen(*arguments: str, workers_for_few_rows: bool = True) -> "subprocess.Popen[str]":
     """Start gen as a process of its own; few rows are enough for workers to take part."""
-    few = "import payworld.engine.run as r; r.WORKER_ROWS = 0; r.COMMIT_SECONDS = 0.3; "
+    few = (
+        "from payworld.engine import run, work; run.WORKER_ROWS = 0; work.COMMIT_SECONDS = 0.3; "
+    )
     script = "from payworld.cli.entry import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", (few if workers_for_few_rows else "") + script, *arguments],

@@ -17,13 +17,13 @@ from payworld.storage.state_file import state_checksum
 SMALL = {**LIVELY_WORLD, "initial_merchants": 5}
 # Nothing depends on how fast the machine is: the n-th operation is the same one in each run.
 STEADY: dict[str, float] = {
-    "payworld.engine.run.COMMIT_SECONDS": 1e9,
-    "payworld.engine.run.CHECKPOINT_SECONDS": 1e9,
+    "payworld.engine.work.COMMIT_SECONDS": 1e9,
+    "payworld.engine.work.CHECKPOINT_SECONDS": 1e9,
 }
 # Every chunk is committed alone, and every task writes a checkpoint.
 OFTEN: dict[str, float] = {
-    "payworld.engine.run.COMMIT_SECONDS": 0,
-    "payworld.engine.run.CHECKPOINT_SECONDS": 0,
+    "payworld.engine.work.COMMIT_SECONDS": 0,
+    "payworld.engine.work.CHECKPOINT_SECONDS": 0,
     "payworld.engine.tasks.TASK_ROWS": 1,
 }
 

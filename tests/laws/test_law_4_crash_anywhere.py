@@ -26,13 +26,13 @@ from payworld.storage.state_file import read_state
 SIGKILL = -9
 
 # A checkpoint after each task, so that each can be gone on from.
-EAGER = {"payworld.engine.run.CHECKPOINT_SECONDS": 0, "payworld.engine.tasks.TASK_ROWS": 800}
+EAGER = {"payworld.engine.work.CHECKPOINT_SECONDS": 0, "payworld.engine.tasks.TASK_ROWS": 800}
 CSV, PARQUET = ["--format", "csv"], ["--format", "parquet"]
 HIVE = ["--compression", "gzip", "--layout", "hive"]
 COMMITS: dict[str, dict[str, float]] = {
-    "each month is committed": {**EAGER, "payworld.engine.run.COMMIT_SECONDS": 0},
-    "months wait for one commit": {**EAGER, "payworld.engine.run.COMMIT_SECONDS": 1e9},
-    "no checkpoint": {"payworld.engine.run.CHECKPOINT_SECONDS": 1e9},
+    "each month is committed": {**EAGER, "payworld.engine.work.COMMIT_SECONDS": 0},
+    "months wait for one commit": {**EAGER, "payworld.engine.work.COMMIT_SECONDS": 1e9},
+    "no checkpoint": {"payworld.engine.work.CHECKPOINT_SECONDS": 1e9},
 }
 
 
@@ -169,8 +169,8 @@ def test_a_kill_at_any_moment_leaves_no_trace(
     server: GenServer, tmp_path: Path, mode: str, workers: int
 ) -> None:
     patches = {
-        "payworld.engine.run.CHECKPOINT_SECONDS": 0.02,
-        "payworld.engine.run.COMMIT_SECONDS": 0.1,
+        "payworld.engine.work.CHECKPOINT_SECONDS": 0.02,
+        "payworld.engine.work.COMMIT_SECONDS": 0.1,
         "payworld.engine.run.WORKER_ROWS": 0,
     }
     world = LIVELY_WORLD | {"initial_merchants": 300}

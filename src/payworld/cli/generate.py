@@ -199,7 +199,8 @@ def _conclude(asked: Asked, summary: dict[str, Any]) -> None:
 def _run(asked: Asked) -> None:
     from payworld.cli.progress import progress
     from payworld.cli.summary import run_summary, summary_table
-    from payworld.engine.run import Held, Request, execute
+    from payworld.engine.request import Held, Request
+    from payworld.engine.run import execute
     from payworld.storage.session import hold_world
     from payworld.storage.state_file import PREVIOUS, STATE
     from payworld.storage.style import FileStyle

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from payworld.engine.run import Outcome, Request
+from payworld.engine.request import Outcome, Request
 from payworld.timeline import Period, iso
 from payworld.world.state import CHANGE_TYPES, Change, World
 

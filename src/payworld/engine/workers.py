@@ -13,7 +13,6 @@ import mmap
 import multiprocessing
 import os
 import pickle
-import signal
 import sys
 import traceback
 from collections import deque
@@ -27,6 +26,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from payworld.engine.encode import Bytes
+from payworld.engine.processes import begin_work, death_of, end_all, start
 from payworld.engine.tasks import TASK_ROWS, Task, make_encoder, render_task
 from payworld.errors import WorkerError
 from payworld.storage.style import FileStyle
@@ -43,7 +43,8 @@ SLOT_BYTES = TASK_ROWS * ROW_BYTES
 SLOTS = 4
 # What the parent has rendered and cannot write yet, because an earlier task is not done.
 OWN_AHEAD = 4
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+_WAY_OUT = "what was committed is safe: run the same command again to go on"
 
 
 def can_share() -> bool:
@@ -100,28 +101,21 @@ def _work(
     pipe: Connection, shared: _Shared, rules: Rules, style: FileStyle, inherited: list[int]
 ) -> None:
     """Render what comes through the pipe until it ends; the whole life of a worker."""
-    # Ctrl-C reaches the whole group: the parent decides, and the pipe's end tells the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-    for descriptor in inherited:
-        # The world's locks must not outlive the parent.
-        with suppress(OSError):
-            os.close(descriptor)
+    begin_work(inherited)
     memory, encoder = shared.open(), make_encoder(style, rules)
     encoder.prepare()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             slot, given = pipe.recv()
             try:
-                at = start = slot * SLOT_BYTES
+                at = first = slot * SLOT_BYTES
                 if isinstance(given, int):
                     given = memory[at : at + given]
                 blocks = pickle.loads(given)  # noqa: S301  # of this very process's parent
                 for part in render_task(blocks, rules, encoder):
                     memory[at : at + len(part)] = part
                     at += len(part)
-                pipe.send((start, at))
+                pipe.send((first, at))
             except Exception:  # noqa: BLE001  # whatever it was, the parent reports it
                 pipe.send(traceback.format_exc())
 
@@ -149,12 +143,7 @@ class Renderer:
             given = [*inherited, *others, ours.fileno()] if forked else []
             arguments = (theirs, shared, rules, style, given)
             process = make(target=_work, args=arguments, daemon=True)
-            # The parent's handlers are none of the worker's: it sets its own before it listens.
-            held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-            try:
-                process.start()
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            start(process)
             theirs.close()
             self._workers.append(_Worker(process, ours, shared.open()))
 
@@ -167,12 +156,7 @@ class Renderer:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        for worker in self._workers:
-            worker.pipe.close()
-            if kind is not None:
-                worker.process.terminate()
-        for worker in self._workers:
-            worker.process.join()
+        end_all([(w.process, w.pipe) for w in self._workers], failed=kind is not None)
 
     @property
     def has_workers(self) -> bool:
@@ -217,7 +201,7 @@ class Renderer:
             else:
                 worker.pipe.send((slot, blocks))
         except OSError as error:
-            raise self._died(worker) from error
+            raise death_of(worker.process, _WAY_OUT) from error
         return _Job(task, worker, slot)
 
     def _finish(self, job: _Job) -> Iterator[tuple[Task, list[Bytes]]]:
@@ -228,19 +212,9 @@ class Renderer:
         try:
             answer = worker.pipe.recv()
         except (EOFError, OSError) as error:
-            raise self._died(worker) from error
+            raise death_of(worker.process, _WAY_OUT) from error
         if isinstance(answer, str):
             raise WorkerError(f"a worker process failed:\n{answer}")
-        start, end = answer
-        yield job.task, [memoryview(worker.memory)[start:end]]
+        first, end = answer
+        yield job.task, [memoryview(worker.memory)[first:end]]
         worker.slots.append(job.slot)
-
-    def _died(self, worker: _Worker) -> WorkerError:
-        worker.process.join(timeout=5)
-        code = worker.process.exitcode
-        how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-        return WorkerError(
-            f"worker process {worker.process.pid} ended {how} before its work was done (killed "
-            "from outside, or out of memory); what was committed is safe: run the same command "
-            "again to go on"
-        )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import mmap
 import multiprocessing
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from typing import Self
 
 from payworld.datasets.fraud_stream.encode import Encoded, GroupEncoder
 from payworld.datasets.fraud_stream.plan import GROUP_ROWS
+from payworld.engine.processes import begin_work, death_of, end_all, start
 from payworld.errors import WorkerError
 
 __all__ = ["GroupSource", "worker_count"]
@@ -29,7 +29,9 @@ __all__ = ["GroupSource", "worker_count"]
 # Far above the widest row of any format; memory that is never touched costs nothing.
 _SLOT_BYTES = GROUP_ROWS * 1_024
 _MOST_GROUPS_AT_ONCE = 8
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_WAY_OUT = (
+    "no file was published: run the same command again, with fewer --num-workers if memory is short"
+)
 
 
 def worker_count(wanted: int | None, groups: int) -> int:
@@ -56,14 +58,7 @@ def _work(
     inherited: list[int],
 ) -> None:
     """Encode the groups one after another; the whole life of a worker."""
-    # Ctrl-C reaches the whole group: the parent decides, and the pipe's end tells the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
-    for descriptor in inherited:
-        # Locks and the ends of others' pipes must not outlive the parent.
-        with suppress(OSError):
-            os.close(descriptor)
+    begin_work(inherited)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
             for turn, number in enumerate(groups):
@@ -71,12 +66,12 @@ def _work(
                 if turn >= slots:
                     # The parent has done with the oldest slot.
                     pipe.recv()
-                start = turn % slots * _SLOT_BYTES
-                middle = start + len(encoded.data)
+                first = turn % slots * _SLOT_BYTES
+                middle = first + len(encoded.data)
                 end = middle + len(encoded.labels)
-                memory[start:middle] = encoded.data
+                memory[first:middle] = encoded.data
                 memory[middle:end] = encoded.labels
-                pipe.send((start, middle, end, encoded.frauds))
+                pipe.send((first, middle, end, encoded.frauds))
             # Wait for the parent to hang up: an end before that is a death.
             while True:
                 pipe.recv()
@@ -117,12 +112,7 @@ class GroupSource:
         process = context.Process(
             target=_work, args=(theirs, memory, slots, self._encoder, mine, closing), daemon=True
         )
-        # The parent's handlers are none of the worker's: it sets its own before it listens.
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        start(process)
         theirs.close()
         self._workers.append(_Worker(process, ours, memory))
 
@@ -135,12 +125,7 @@ class GroupSource:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for worker in self._workers:
-            worker.pipe.close()
-            if kind is not None:
-                worker.process.terminate()
-        for worker in self._workers:
-            worker.process.join()
+        end_all([(w.process, w.pipe) for w in self._workers], failed=kind is not None)
 
     def encoded(self) -> Iterator[Encoded]:
         """Yield each row group in order; its bytes hold until the next is taken.
@@ -161,16 +146,9 @@ class GroupSource:
         try:
             answer = worker.pipe.recv()
         except (EOFError, OSError) as error:
-            worker.process.join(timeout=5)
-            code = worker.process.exitcode
-            how = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
-            raise WorkerError(
-                f"worker process {worker.process.pid} ended {how} before its work was done (killed "
-                "from outside, or out of memory); no file was published: run the same command "
-                "again, with fewer --num-workers if memory is short"
-            ) from error
+            raise death_of(worker.process, _WAY_OUT) from error
         if isinstance(answer, str):
             raise WorkerError(f"a worker process failed:\n{answer}")
-        start, middle, end, frauds = answer
+        first, middle, end, frauds = answer
         memory = memoryview(worker.memory)
-        return Encoded(memory[start:middle], memory[middle:end], frauds)
+        return Encoded(memory[first:middle], memory[middle:end], frauds)
