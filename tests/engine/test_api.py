@@ -143,7 +143,8 @@ def test_generate_refuses_another_configuration_and_a_world_without_a_start(
 
 def test_the_package_offers_what_it_lists() -> None:
     assert {name: getattr(payworld, name) for name in payworld.__all__}.keys() == {
-        "Day", "Simulation", "__version__", "generate",
+        "Day", "PublishedFile", "Simulation", "__version__", "generate", "published_files",
+        "table_schema",
     }  # fmt: skip
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = payworld.nothing

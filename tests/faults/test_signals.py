@@ -123,9 +123,7 @@ def test_a_run_stopped_at_any_boundary_says_how_to_go_on_and_does(
 
 def gen(*arguments: str, workers_for_few_rows: bool = True) -> "subprocess.Popen[str]":
     """Start gen as a process of its own; few rows are enough for workers to take part."""
-    few = (
-        "from payworld.engine import run, work; run.WORKER_ROWS = 0; work.COMMIT_SECONDS = 0.3; "
-    )
+    few = "from payworld.engine import run, work; run.WORKER_ROWS = 0; work.COMMIT_SECONDS = 0.3; "
     script = "from payworld.cli.entry import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", (few if workers_for_few_rows else "") + script, *arguments],
@@ -156,7 +154,7 @@ def held_world(folders: Folders, workers: int = 1) -> Iterator["subprocess.Popen
     process = gen("--incremental", "--date", "2026-12-31", *options)
     try:
         partials = folders.output / ".transactions_2024-02-03_2024-02-29.csv.partial"
-        wait_for("the run is at work", process, partials, workers if workers > 1 else 0)
+        wait_for("the run is at work", process, partials, workers - 1)
         process.send_signal(signal.SIGSTOP)
         while " T " not in Path(f"/proc/{process.pid}/stat").read_text():
             time.sleep(0.01)
@@ -243,11 +241,12 @@ def test_a_worker_killed_from_outside_is_named_and_the_next_run_goes_on(
 ) -> None:
     case = busy_case(faults, tmp_path / "template", "csv", workers)
     _, expected = case.undisturbed(tmp_path / "undisturbed")
-    for which in range(workers):
+    # The run itself counts as one of the workers.
+    for which in range(workers - 1):
         folders = case.copy(tmp_path / "killed")
         process = gen(*case.command, *run_options(folders))
         partial = folders.output / ".transactions_2024-01-20_2024-01-31.csv.partial"
-        wait_for("workers work", process, partial, workers)
+        wait_for("workers work", process, partial, workers - 1)
         team = children(process.pid)
         process.send_signal(signal.SIGSTOP)
         os.kill(team[which], signal.SIGKILL)

@@ -28,8 +28,12 @@ class _Terminated(BaseException):
     """SIGTERM came; a BaseException, so that no handler of errors takes it for one."""
 
 
-def _on_sigterm(_signal: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+def _noting(came: list[int]) -> Callable[[int, FrameType | None], None]:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
+
+    return stop
 
 
 def say(message: str) -> None:
@@ -42,6 +46,15 @@ def print_json(data: Any) -> None:
     import orjson
 
     typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+
+
+def _stopped(interrupted: bool, stopped: str, resume: str) -> typer.Exit:
+    """Say how things are after an interrupt; returns the exit that stands for it."""
+    # Whoever is impatient presses twice.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    word = "interrupted" if interrupted else "terminated"
+    say(f"\n{word}: {stopped}{'; ' + resume if resume else ''}")
+    return typer.Exit(INTERRUPTED if interrupted else TERMINATED)
 
 
 @contextmanager
@@ -57,10 +70,11 @@ def guarded(
     an error's exit code, where a command has its own.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    came: list[int] = []
+    signal.signal(signal.SIGTERM, _noting(came))
     # A shell lets its background jobs ignore Ctrl-C.
     if before[signal.SIGINT] is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _noting(came))
     try:
         yield
     except typer.Exit:
@@ -73,25 +87,26 @@ def guarded(
         _report(debug, f"error: {error}")
         raise typer.Exit(exit_code(error)) from None
     except (KeyboardInterrupt, _Terminated) as stop:
-        # Whoever is impatient presses twice.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        interrupted = isinstance(stop, KeyboardInterrupt)
-        word = "interrupted" if interrupted else "terminated"
-        say(f"\n{word}: {stopped}{'; ' + resume if resume else ''}")
-        raise typer.Exit(INTERRUPTED if interrupted else TERMINATED) from None
+        raise _stopped(isinstance(stop, KeyboardInterrupt), stopped, resume) from None
     except BrokenPipeError:
         # The reader of our output has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
-    except MemoryError:
-        _report(debug, "error: out of memory; fewer --workers need less")
-        raise typer.Exit(1) from None
     except Exception as error:  # noqa: BLE001  # the last resort: never a traceback
-        _report(debug, f"error: unexpected {type(error).__name__}: {error}; --debug shows where")
+        if came:
+            # The signal came within a lock of the standard library, which then complains of it.
+            raise _stopped(came[-1] == signal.SIGINT, stopped, resume) from None
+        _report(debug, _unexpected(error))
         raise typer.Exit(1) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _unexpected(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "error: out of memory; fewer --workers need less"
+    return f"error: unexpected {type(error).__name__}: {error}; --debug shows where"
 
 
 def _report(debug: bool, message: str) -> None:
