@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from time import monotonic
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -66,6 +67,23 @@ def large_run(bench: Bench, workers: int) -> Cost:
     return best_of([bench.world("2024-01-01", end, *options) for _ in range(bench.repeat)])
 
 
+def side_by_side(bench: Bench) -> float:
+    """Return the seconds that two one-worker runs take that know nothing of each other."""
+    bench.clean()
+    end = f"2024-01-{bench.days:02d}"
+    options = ["--start-date", "2024-01-01", "--end-date", end, "--config", "large.yaml"]
+    commands = [
+        [*gen("--initial", *options, "--workers", "1"), "--state-dir", f"state/{name}",
+         "--output-dir", f"raw_data/{name}"]
+        for name in ("a", "b")
+    ]  # fmt: skip
+    began = monotonic()
+    runs = [subprocess.Popen(command, cwd=bench.folder) for command in commands]
+    if any(run.wait() for run in runs):
+        raise SystemExit("a run failed")
+    return monotonic() - began
+
+
 def bare_writer(bench: Bench) -> float:
     """Return the CPU seconds that the CSV writer alone needs for the large world's payments."""
     script = str(Path(__file__).parent / "writer.py")
@@ -113,6 +131,11 @@ def speed(bench: Bench) -> None:
         "wall time, one worker to two, large world",
         ">= 1.7", f"{one.wall / two.wall:.2f} ({one.wall:.2f} s to {two.wall:.2f} s)",
         one.wall / two.wall >= 1.7,
+    )  # fmt: skip
+    apart = side_by_side(bench)
+    bench.note(
+        "for comparison: two separate runs side by side, throughput to one",
+        "", f"{2 * one.wall / apart:.2f} (what the machine's two cores give at most)", True,
     )  # fmt: skip
     small = bench.world("2022-01-01", "2023-12-31", "--workers", "1")
     small_rate = bench.payments() / small.cpu / 1e6

@@ -17,11 +17,11 @@ from payworld.world.state import CardPool, World
 
 __all__ = ["Task", "cut_tasks", "make_encoder", "render_task"]
 
-# Rows of a task: large enough to be worth a message.
+# Rows of a task: each message, and each call of the writer, has a cost of its own; more rows crowd
+# the caches, most of all where two processes share one.
 TASK_ROWS = 20_480
-# Rows encoded at a time: each call of the writer has a cost of its own; more rows crowd the caches,
-# most of all where two processes share one. About a block on a busy day.
-ENCODE_ROWS = 10_240
+# Rows encoded at a time.
+ENCODE_ROWS = 20_480
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,8 @@ def cut_tasks(days: Iterable[tuple[World, DayPlan]], last_days: set[int]) -> Ite
                 blocks, rows = [], 0
             blocks.append((block, plan.pool))
             rows += block.payments
-        if rows >= TASK_ROWS // 2 or plan.day in last_days:
+        # A day more would not fit; of a day that no task holds, as much as makes a fair one.
+        if plan.day in last_days or rows + min(plan.payments, TASK_ROWS // 2) > TASK_ROWS:
             yield Task(blocks, rows, world)
             blocks, rows = [], 0
 

@@ -21,7 +21,7 @@ from payworld.storage.files import begin_writing, fsync_file, naming, open_parti
 __all__ = ["AppendedFile", "writing"]
 
 # What is written at once: enough for a disk's full speed, and memory of which there are two.
-BLOCK_BYTES = 2 << 20
+BLOCK_BYTES = 1 << 20
 # Direct writes begin and end at multiples of this on all disks in use.
 ALIGNED = 4096
 # How much is written before the disk is told to begin, where pages are used after all.
