@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -20,8 +21,10 @@ from payworld.storage.files import begin_writing, fsync_file, naming, open_parti
 
 __all__ = ["AppendedFile", "writing"]
 
-# What is written at once: enough for a disk's full speed, and memory of which there are two.
+# What is written at once: enough for a disk's full speed.
 BLOCK_BYTES = 1 << 20
+# Blocks that may wait for the disk: its time is not the processor's, while there are some.
+BLOCKS = 8
 # Direct writes begin and end at multiples of this on all disks in use.
 ALIGNED = 4096
 # How much is written before the disk is told to begin, where pages are used after all.
@@ -45,12 +48,13 @@ class AppendedFile:
         self._base = keep - keep % ALIGNED
         self._in_file = keep
         self._told = self._base
-        self._buffers = [mmap.mmap(-1, BLOCK_BYTES)]
+        self._block = mmap.mmap(-1, BLOCK_BYTES)
+        self._free: list[mmap.mmap] = []
         self._thread: ThreadPoolExecutor | None = None
-        self._writing: Future[None] | None = None
+        self._writing: deque[tuple[Future[None], mmap.mmap]] = deque()
         if keep > self._base:
             with naming(path, "read"):
-                self._buffers[0][: keep - self._base] = os.pread(
+                self._block[: keep - self._base] = os.pread(
                     self._descriptor, keep - self._base, self._base
                 )
 
@@ -60,21 +64,29 @@ class AppendedFile:
         while view:
             filled = self.size - self._base
             part = view[: BLOCK_BYTES - filled]
-            self._buffers[0][filled : filled + len(part)] = part
+            self._block[filled : filled + len(part)] = part
             self.size += len(part)
             view = view[len(part) :]
             if self.size - self._base == BLOCK_BYTES:
                 self._send()
 
     def _send(self) -> None:
-        """Let the thread write the full buffer, and go on with the other one."""
-        self._wait()
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1)
-            self._buffers.append(mmap.mmap(-1, BLOCK_BYTES))
-        self._writing = self._thread.submit(self._write_block, self._buffers[0], self._base)
-        self._buffers.reverse()
+        """Let the thread write the full block, and go on with an empty one."""
+        self._thread = self._thread or ThreadPoolExecutor(1)
+        self._writing.append(
+            (self._thread.submit(self._write_block, self._block, self._base), self._block)
+        )
         self._base = self._in_file = self.size
+        # Those that are written, and at least one where no more may wait.
+        while self._writing and (self._writing[0][0].done() or len(self._writing) >= BLOCKS):
+            self._take_back()
+        self._block = self._free.pop() if self._free else mmap.mmap(-1, BLOCK_BYTES)
+
+    def _take_back(self) -> None:
+        """Wait until the oldest block is written, and have it for other bytes."""
+        written, block = self._writing.popleft()
+        written.result()
+        self._free.append(block)
 
     def _write_block(self, block: mmap.mmap, at: int) -> None:
         view = memoryview(block)
@@ -108,15 +120,11 @@ class AppendedFile:
             begin_writing(self._descriptor, self._told, at - self._told)
             self._told = at
 
-    def _wait(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
-
     def flush(self) -> None:
         """Bring all that was appended into the file: a kill from here on loses none of it."""
-        self._wait()
-        tail = memoryview(self._buffers[0])[self._in_file - self._base : self.size - self._base]
+        while self._writing:
+            self._take_back()
+        tail = memoryview(self._block)[self._in_file - self._base : self.size - self._base]
         self._write_through_pages(tail, self._in_file)
         self._in_file = self.size
 
@@ -127,7 +135,7 @@ class AppendedFile:
             os.pwrite(self._descriptor, data, at)
         held = max(at, self._base)
         if held < at + len(data):
-            self._buffers[0][held - self._base : at + len(data) - self._base] = data[held - at :]
+            self._block[held - self._base : at + len(data) - self._base] = data[held - at :]
 
     def force(self) -> None:
         """Bring all that was appended to the disk."""
