@@ -14,16 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from payworld.errors import ConflictError, LockedError
-from payworld.storage.files import (
-    begin_writing,
-    fsync_file,
-    fsync_folder,
-    make_folder,
-    naming,
-    publish,
-    remove,
-    write_all,
-)
+from payworld.storage.appended import AppendedFile
+from payworld.storage.files import fsync_folder, make_folder, naming, publish, remove
 
 __all__ = ["OutputFile"]
 
@@ -41,6 +33,7 @@ class OutputFile:
         make_folder(final.parent, option)
         self._work = final.with_name(f".{final.name}.partial")
         self._descriptor = self._hold()
+        self._file: AppendedFile | None = None
         self._is_begun = self._is_kept = False
         self._there = -1
         try:
@@ -109,6 +102,9 @@ class OutputFile:
 
     def _close(self) -> None:
         """Let go of the files; what is neither published nor kept is removed."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
         if self._descriptor >= 0:
             # What an earlier run kept stays, if this one ends before it has begun.
             if not self._is_kept and (self._is_begun or not os.fstat(self._descriptor).st_size):
@@ -125,35 +121,34 @@ class OutputFile:
 
     def go_on(self, size: int) -> None:
         """Begin after the first `size` bytes of what an earlier run left; 0: anew."""
-        with naming(self._work, "write"):
-            if self._there < 0:
-                os.ftruncate(self._descriptor, size)
-                os.lseek(self._descriptor, size, os.SEEK_SET)
-            else:
+        if self._there < 0:
+            self._file = AppendedFile(self._work, keep=size)
+        else:
+            with naming(self._work, "write"):
                 os.ftruncate(self._descriptor, 0)
         self.size, self._is_begun = size, True
         self._is_kept = size > 0 and self._there < 0
 
     def keep(self) -> None:
         """Force what was written to the disk, and leave it there for a later run."""
-        fsync_file(self._descriptor, self._work)
+        if self._file is not None:
+            self._file.force()
         self._is_kept = self._there < 0
 
     def write(self, data: memoryview | bytes) -> None:
         """Append bytes; ConflictError if the final name is taken by others."""
         if not self._is_begun:
             self.go_on(0)
-        if self._there < 0:
-            write_all(self._descriptor, data, self._work)
-            # The disk works while the next bytes are made: forcing them waits for less.
-            begin_writing(self._descriptor, self.size, len(data))
+        # Arrow's bytes are signed: as such they would equal no others above 127.
+        plain = memoryview(data).cast("B")
+        if self._file is not None:
+            self._file.append(plain)
         else:
             with naming(self.final, "read"):
-                found = os.pread(self._there, len(data), self.size)
-            # Arrow's bytes are signed: as such they would equal no others above 127.
-            if memoryview(data).cast("B") != found:
+                found = os.pread(self._there, len(plain), self.size)
+            if plain != found:
                 raise self._conflict()
-        self.size += len(data)
+        self.size += len(plain)
 
     def publish(self) -> None:
         """Give the file its final name, never over other bytes (ConflictError)."""
@@ -161,7 +156,8 @@ class OutputFile:
             if os.fstat(self._there).st_size != self.size:
                 raise self._conflict()
         else:
-            fsync_file(self._descriptor, self._work)
+            if self._file is not None:
+                self._file.force()
             publish(self._work, self.final, "")
             fsync_folder(self.final.parent)
             self._is_kept = True
