@@ -112,9 +112,10 @@ def checked_new_files(files: list[RawFile], loaded: Mapping[str, str]) -> list[R
     listed = {file.name: file.hash for file in files}
     for name, known in loaded.items():
         if listed.get(name) != known:
+            says = f"says {listed[name]}" if name in listed else "does not list it"
             raise IngestError(
-                f"{name} was loaded as {known}, but the manifest says {listed.get(name)}: "
-                "this is another world; load it into another --target"
+                f"{name} was loaded as {known}, but the manifest {says}: this is another world; "
+                "load it into another --target"
             )
     new = [file for file in files if file.name not in loaded]
     for file in new:

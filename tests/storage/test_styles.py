@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -349,3 +351,52 @@ def test_a_program_chooses_the_style_too(worlds: dict[str, Folders], tmp_path: P
     expected = worlds["gzip in partitions"].output
     for name in data_files(folders.output):
         assert (folders.output / name).read_bytes() == (expected / name).read_bytes()
+
+
+def test_a_path_too_long_for_a_partition_is_told_before_anything_is_decided(
+    server: GenServer, tmp_path: Path
+) -> None:
+    deep = tmp_path
+    while len(str(deep)) < 3_800:
+        deep /= "d" * 200
+    deep /= "e" * (4_040 - len(str(deep)) - 1)
+    folders = Folders(tmp_path / "world")
+    folders.root.mkdir()
+    config = write_config(tmp_path / "world.yaml", LIVELY_WORLD)
+    begin = ["--initial", *period(START, END), "-f", "-q", "--config", config]
+    state = ["--state-dir", str(folders.state)]
+    ended = server.run(*begin, "--layout", "hive", *state, "--output-dir", str(deep))
+    assert ended.code == 1
+    assert "too long" in ended.stderr
+    assert not (folders.state / ".journal").exists()
+    assert server.run(*begin, *folders.options).code == 0
+
+
+def test_recover_tells_the_options_that_give_equal_files(
+    server: GenServer, worlds: dict[str, Folders], tmp_path: Path
+) -> None:
+    folders = Folders(tmp_path / "world")
+    shutil.copytree(worlds["zstd in partitions"].root, folders.root)
+    before = folders.digests()
+    (folders.state / "merchants.json").write_text("{}")
+    ended = server.run("recover", *folders.options)
+    assert ended.code == 0, ended.stderr
+    said = "gen --incremental --date 2024-02-03 --compression zstd --layout hive"
+    assert ended.stderr.rstrip().endswith(said)
+    ended = server.run(*said.split()[1:], "-f", "-q", *folders.options)
+    assert ended.code == 0, ended.stderr
+    assert {k: v for k, v in folders.digests().items() if "_replaced" not in k} == before
+
+
+@pytest.mark.parametrize("style", ["csv", "gzip in partitions", "parquet", "parquet in partitions"])
+def test_frictionless_validates_the_package_as_it_stands(
+    worlds: dict[str, Folders], style: str
+) -> None:
+    command = [str(Path(sys.executable).with_name("frictionless")), "validate", "datapackage.json"]
+    if style.startswith("parquet"):
+        # It does not count the bytes of Parquet files.
+        command += ["--skip-errors", "byte-count"]
+    found = subprocess.run(command, cwd=worlds[style].output, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+    assert found.stdout.count("VALID") == 6
+    assert "INVALID" not in found.stdout

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from payworld.cli.output import guarded, print_json, say
 from payworld.cli.settings import read_settings
 from payworld.config import Config, RunSettings
-from payworld.errors import PayworldError, PublishError, UsageError
+from payworld.errors import PayworldError, PublishError, StorageError, UsageError
 from payworld.storage.manifest import MANIFEST
 from payworld.storage.session import check_paths
 
@@ -27,6 +27,7 @@ __all__ = ["Arguments", "publish_files", "publish_run"]
 LOG_SECONDS = 5.0
 # So many names in a message.
 SHOWN = 3
+_WHOLE = "The world and its files are whole on this disk. "
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def publish_run(
             report = publisher.report
             publisher.publish(dry_run)
     except PayworldError as error:
-        failure = PublishError(f"{error}{_what_is_left(config, report)}")
+        local = isinstance(error, StorageError)
+        failure = PublishError(f"{error}{_what_is_left(config, report, local)}")
         failure.__cause__ = error
     finally:
         bucket.close()
@@ -109,7 +111,7 @@ def publish_run(
     }, failure
 
 
-def _what_is_left(config: Config, report: Report) -> str:
+def _what_is_left(config: Config, report: Report, local: bool) -> str:
     """Return how things are after a failure, and how to go on."""
     if not report.files:
         return ""
@@ -119,10 +121,7 @@ def _what_is_left(config: Config, report: Report) -> str:
     command = f"gen publish {shlex.quote(config.publish)}"
     if config.output_dir != RunSettings.model_fields["output_dir"].default:
         command += f" --output-dir {shlex.quote(config.output_dir)}"
-    return (
-        f"\nThe world and its files are whole on this disk. Not published yet: {_named(names)}. "
-        f"To go on: {command}"
-    )
+    return f"\n{'' if local else _WHOLE}Not published yet: {_named(names)}. To go on: {command}"
 
 
 def _named(names: list[str]) -> str:

@@ -74,6 +74,16 @@ def verify_files(
             raise typer.Exit(1)
 
 
+def _options_of(paths: list[str]) -> str:
+    """Return the options by which files get the style that these have."""
+    from payworld.storage.style import FileStyle
+
+    style = FileStyle.of(paths[0])
+    given = {"format": style.format, "compression": style.compression, "layout": style.layout}
+    usual = {"format": "csv", "compression": "none", "layout": "flat"}
+    return "".join(f" --{name} {value}" for name, value in given.items() if value != usual[name])
+
+
 def recover_world(
     state_dir: Path | None, output_dir: Path | None, as_json: bool, debug: bool
 ) -> None:
@@ -119,12 +129,11 @@ def recover_world(
                 "the files after that day were made with another configuration: give it again, "
                 "with --config and --accept-config-changes"
             )
-        parquet = any(name.endswith(".parquet") for name in again)
         if again:
             say(
                 f"the days from {iso(done.world.last_day + 1)} to {until} will be generated "
                 f"again, with equal bytes: {', '.join(again)}; to do it now: "
-                f"gen --incremental --date {until}{' --format parquet' if parquet else ''}"
+                f"gen --incremental --date {until}{_options_of(again)}"
             )
 
 

@@ -67,10 +67,11 @@ def summary_table(summary: dict[str, Any]) -> str:
         ),
         ("stored cards", f"{summary['stored_cards']:,}"),
         ("time", f"{summary['seconds']:.2f} s, {summary['rows_per_second']:,} rows/s"),
-        ("files", f"{len(files)} in {summary['output_dir']}"),
     ]
     if summary.get("moved_aside"):
         rows.append(("moved aside", ", ".join(summary["moved_aside"])))
+    # Last: the list of them follows.
+    rows.append(("files", f"{len(files)} in {summary['output_dir']}"))
     lines = [f"{name:<13} {value}" for name, value in rows]
     if len(files) > len(shown):
         lines.append(f"  ... {len(files) - len(shown)} more")

@@ -107,11 +107,14 @@ def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
         return f"{name}: unknown key; {hint}"
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     # An address may have been given with a password in it.
     shown = re.sub(r"://.*@", "://***@", repr(problem.get("input")))
     if len(shown) > 80:
         shown = shown[:77] + "..."
+    if not location:
+        # About several keys, which the message names.
+        return message
     if problem["type"] == "missing":
         return f"{name}: missing; give it a value or leave its section out for the defaults"
     return f"{name} = {shown}: {message}"

@@ -408,8 +408,8 @@ class RunSettings(Section):
     def _compression_is_of_csv(self) -> Self:
         if self.format == "parquet" and self.compression != "none":
             raise ValueError(
-                f"compression = {self.compression!r} goes with format csv; Parquet files are "
-                "compressed inside, leave it out"
+                f"compression = {self.compression!r} goes with format csv, not parquet, which is "
+                "compressed inside: leave it out, or --compression none"
             )
         return self
 

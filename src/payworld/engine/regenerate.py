@@ -16,7 +16,7 @@ from payworld.storage.archive import ASIDE
 from payworld.storage.files import (
     file_sha256,
     fsync_folder,
-    make_aside,
+    make_below,
     naming,
     publish,
     remove,
@@ -24,7 +24,7 @@ from payworld.storage.files import (
 from payworld.storage.manifest import MANIFEST, check_same_world
 from payworld.storage.reference import load_reference
 from payworld.storage.sinks import ChunkFile, write_merchants
-from payworld.storage.style import FileStyle, check_inside, partial_path
+from payworld.storage.style import PARTITION, FileStyle, check_inside, partial_path
 from payworld.synthesis.frames import merchants_frame
 from payworld.synthesis.rules import Rules
 from payworld.timeline import Period, iso, parse_date
@@ -110,11 +110,11 @@ def _put_in_place(
         )
     if os.path.lexists(final):
         aside = output_dir / ASIDE / stamp / name
-        make_aside(aside.parent, output_dir)
+        make_below(aside.parent, output_dir, "the folder for what is moved aside")
         with naming(final, "move aside"):
             final.rename(aside)
         done.moved.append(str(aside))
-    make_aside(final.parent, output_dir)
+    make_below(final.parent, output_dir, PARTITION)
     publish(work, final, sha256)
     fsync_folder(final.parent)
     done.made.append(name)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from payworld.errors import StorageError
-from payworld.storage.files import fsync_folder, make_aside, naming
+from payworld.storage.files import fsync_folder, make_below, naming
 from payworld.storage.manifest import MANIFEST, read_manifest
 from payworld.storage.state_file import PREVIOUS, STATE
 from payworld.storage.style import check_inside, is_data_file, partition_folders
@@ -29,6 +29,7 @@ __all__ = [
 
 # Readers of the data folder skip names that begin with an underscore.
 ASIDE = "_replaced"
+_ASIDE_FOLDER = "the folder for what is moved aside"
 _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9-]{8}Z(-[0-9]+)?", re.ASCII)
 
 
@@ -56,7 +57,7 @@ def plan_moves(state_dir: Path, output_dir: Path, stamp: str) -> dict[str, Any]:
     }
     for place, names in ((output_dir, moves["output"]), (state_dir, moves["state"])):
         if names:
-            make_aside(place / ASIDE / folder, place)
+            make_below(place / ASIDE / folder, place, _ASIDE_FOLDER)
     return moves
 
 
@@ -76,7 +77,7 @@ def do_moves(state_dir: Path, output_dir: Path, moves: dict[str, Any]) -> None:
             check_inside(place, name)
             if os.path.lexists(aside / name) or not os.path.lexists(place / name):
                 continue
-            make_aside((aside / name).parent, place)
+            make_below((aside / name).parent, place, _ASIDE_FOLDER)
             with naming(place / name, "move aside"):
                 (place / name).rename(aside / name)
         _force_names(place, aside, names)

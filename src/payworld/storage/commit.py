@@ -25,7 +25,7 @@ from payworld.storage.files import (
     check_free,
     file_sha256,
     fsync_folder,
-    make_aside,
+    make_below,
     naming,
     other_than_file,
     publish,
@@ -45,6 +45,8 @@ from payworld.storage.state_file import (
     write_state,
 )
 from payworld.storage.style import (
+    PARTITION,
+    check_inside,
     data_files,
     days_of,
     is_work_file,
@@ -85,7 +87,7 @@ def check_targets(
                 "another --output-dir"
             )
     for name in sorted(targets):
-        kind = other_than_file(output_dir / name)
+        kind = other_than_file(check_inside(output_dir, name))
         if kind and name not in leaving:
             raise ConflictError(
                 f"{str(output_dir / name)!r} is a {kind} where a file would be published; move it "
@@ -112,7 +114,7 @@ def commit(
     for entry in entries:
         if entry["path"] not in leaving:
             check_free(output_dir / entry["path"], entry["hash"].removeprefix("sha256:"))
-        make_aside((output_dir / entry["path"]).parent, output_dir)
+        make_below((output_dir / entry["path"]).parent, output_dir, PARTITION)
     checksum = write_state(state_dir / NEXT_STATE, state)
     stage_manifest(output_dir, world, entries, anew=moves is not None)
     record = {
@@ -149,7 +151,7 @@ def _roll_forward(state_dir: Path, record: dict[str, Any]) -> None:
         sha256 = entry["hash"].removeprefix("sha256:")
         work, final = partial_path(output_dir, entry["path"]), output_dir / entry["path"]
         if work.exists():
-            make_aside(final.parent, output_dir)
+            make_below(final.parent, output_dir, PARTITION)
             publish(work, final, sha256)
     for folder in _folders_of(output_dir, record["entries"]):
         fsync_folder(folder)

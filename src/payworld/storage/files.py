@@ -23,7 +23,7 @@ __all__ = [
     "check_free",
     "file_sha256",
     "fsync_folder",
-    "make_aside",
+    "make_below",
     "make_folder",
     "naming",
     "open_partial",
@@ -102,7 +102,7 @@ def check_folder(path: Path, option: str) -> bool:
         )
     if not stat.S_ISDIR(mode):
         raise StorageError(
-            f"{option} {str(path)!r} is {other_than_file(path) or 'file'}, not a folder; move it "
+            f"{option} {str(path)!r} is a {other_than_file(path) or 'file'}, not a folder; move it "
             "away or name another"
         )
     return True
@@ -134,13 +134,20 @@ def make_folder(path: Path, option: str) -> list[Path]:
     return missing
 
 
-def make_aside(aside: Path, folder: Path) -> None:
-    """Make a folder some levels below a folder, following no symbolic link on the way."""
-    for path in [*reversed(aside.parents), aside]:
+def make_below(below: Path, folder: Path, what: str) -> None:
+    """Make a folder some levels below a folder, following no symbolic link on the way.
+
+    Raises StorageError, with the words for what it is, if it cannot be written.
+    """
+    for path in [*reversed(below.parents), below]:
         if folder in path.parents:
             with naming(path, "make"), suppress(FileExistsError):
                 path.mkdir()
-            check_folder(path, "the folder for what is moved aside")
+            check_folder(path, what)
+    if not os.access(below, os.W_OK | os.X_OK):
+        raise StorageError(
+            f"{what} {str(below)!r}: permission denied or read-only; make it writable"
+        )
 
 
 def read_bytes(path: Path, at_most: int = -1) -> bytes:
@@ -236,8 +243,11 @@ def publish(work: Path, final: Path, sha256: str) -> None:
 
 def check_free(final: Path, sha256: str) -> None:
     """Raise ConflictError if a final name is taken by anything but a file of equal bytes."""
-    if not os.path.lexists(final):
-        return
+    with naming(final, "publish"):
+        try:
+            final.lstat()
+        except FileNotFoundError:
+            return
     if final.is_symlink() or not final.is_file() or file_sha256(final) != sha256:
         raise ConflictError(
             f"{str(final)!r} exists and holds other bytes: another world, configuration or version "

@@ -19,7 +19,7 @@ from payworld.storage.archive import ASIDE
 from payworld.storage.commit import discard_work, output_of, recover
 from payworld.storage.files import (
     fsync_folder,
-    make_aside,
+    make_below,
     naming,
     read_bytes,
     replace_file,
@@ -86,7 +86,7 @@ def recover_state(state_dir: Path, stamp: str) -> Recovery:
     aside = None
     if there:
         aside = state_dir / ASIDE / stamp / STATE
-        make_aside(aside.parent, state_dir)
+        make_below(aside.parent, state_dir, "the folder for what is moved aside")
     # The copy is whole before the damaged file gives up its name.
     copy = state_dir / f".{STATE}.recovered"
     write_durably(copy, read_bytes(previous))

@@ -16,10 +16,11 @@ from typing import Literal, get_args
 from payworld.config import RunSettings
 from payworld.errors import StorageError
 from payworld.schema import TABLES
-from payworld.storage.files import check_folder
+from payworld.storage.files import check_folder, naming
 from payworld.timeline import Period
 
 __all__ = [
+    "PARTITION",
     "Compression",
     "FileFormat",
     "FileStyle",
@@ -36,6 +37,9 @@ __all__ = [
 FileFormat = Literal["csv", "parquet"]
 Compression = Literal["none", "gzip", "zstd"]
 Layout = Literal["flat", "hive"]
+
+# What messages call a folder of the hive layout.
+PARTITION = "the partition folder"
 
 # What each compression adds to the name: the suffixes by which readers know it.
 _SUFFIXES: dict[str, str] = {"none": "", "gzip": ".gz", "zstd": ".zst"}
@@ -131,7 +135,9 @@ def partition_folders(output_dir: Path) -> Iterator[Path]:
 def _partitions(folder: Path) -> Iterator[Path]:
     if folder.is_symlink() or not folder.is_dir():
         return
-    for below in sorted(folder.iterdir()):
+    with naming(folder, "read"):
+        found = sorted(folder.iterdir())
+    for below in found:
         if _PARTITION.fullmatch(below.name):
             yield from _partitions(below)
     yield folder
@@ -141,7 +147,8 @@ def data_files(output_dir: Path) -> set[str]:
     """Return the paths below a folder that have the form of a published file's."""
     found = [path.name for path in output_dir.iterdir()]
     for folder in partition_folders(output_dir):
-        found += [path.relative_to(output_dir).as_posix() for path in folder.iterdir()]
+        with naming(folder, "read"):
+            found += [path.relative_to(output_dir).as_posix() for path in folder.iterdir()]
     return {path for path in found if is_data_file(path)}
 
 
@@ -150,5 +157,5 @@ def check_inside(output_dir: Path, path: str) -> Path:
     full = output_dir / path
     for folder in full.parents:
         if output_dir in folder.parents:
-            check_folder(folder, "the partition folder")
+            check_folder(folder, PARTITION)
     return full
