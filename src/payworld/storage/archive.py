@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from payworld.errors import StorageError
-from payworld.storage.files import fsync_folder, make_below, naming
+from payworld.storage.files import fsync_folders, make_below, naming
 from payworld.storage.manifest import MANIFEST, read_manifest
 from payworld.storage.state_file import PREVIOUS, STATE
-from payworld.storage.style import check_inside, is_data_file, partition_folders
+from payworld.storage.style import check_inside, drop_empty_partitions, is_data_file
 
 __all__ = [
     "ASIDE",
@@ -80,21 +80,9 @@ def do_moves(state_dir: Path, output_dir: Path, moves: dict[str, Any]) -> None:
             make_below((aside / name).parent, place, _ASIDE_FOLDER)
             with naming(place / name, "move aside"):
                 (place / name).rename(aside / name)
-        _force_names(place, aside, names)
-        for partition in partition_folders(place) if names else ():
-            with suppress(OSError):
-                partition.rmdir()
-
-
-def _force_names(place: Path, aside: Path, names: list[str]) -> None:
-    """Force the names of the folders that files left and came to."""
-    folders = {folder for name in names for folder in ((place / name).parent, place)}
-    folders |= {
-        folder for name in names for folder in (aside / name).parents if place in folder.parents
-    }
-    for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
-        if folder.is_dir():
-            fsync_folder(folder)
+        if names:
+            fsync_folders(place, [folder / name for name in names for folder in (place, aside)])
+            drop_empty_partitions(place)
 
 
 def drop_empty(place: Path) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from payworld.storage.files import (
     check_free,
     file_sha256,
     fsync_folder,
+    fsync_folders,
     make_below,
     naming,
     other_than_file,
@@ -49,9 +49,9 @@ from payworld.storage.style import (
     check_inside,
     data_files,
     days_of,
+    drop_empty_partitions,
     is_work_file,
     partial_path,
-    partition_folders,
 )
 from payworld.timeline import Period, iso
 from payworld.world.codec import FORMAT_VERSION
@@ -153,18 +153,9 @@ def _roll_forward(state_dir: Path, record: dict[str, Any]) -> None:
         if work.exists():
             make_below(final.parent, output_dir, PARTITION)
             publish(work, final, sha256)
-    for folder in _folders_of(output_dir, record["entries"]):
-        fsync_folder(folder)
+    fsync_folders(output_dir, [output_dir / entry["path"] for entry in record["entries"]])
     publish_manifest(output_dir)
     _replace_state(state_dir)
-
-
-def _folders_of(output_dir: Path, entries: list[dict[str, Any]]) -> list[Path]:
-    """Return the folders whose names the entries' files and folders are, the deepest first."""
-    folders = {output_dir}
-    for entry in entries:
-        folders |= {f for f in (output_dir / entry["path"]).parents if output_dir in f.parents}
-    return sorted(folders, key=lambda folder: len(folder.parts), reverse=True)
 
 
 def _check_staged(state_dir: Path, checksum: str) -> None:
@@ -244,10 +235,8 @@ def discard_work(state_dir: Path, output_dirs: set[Path], keep: frozenset[str]) 
         for path in folder.iterdir():
             if is_work_file(path.name) and path.name not in keep:
                 remove(path)
-        for partition in partition_folders(folder):
-            # Made for files that did not come.
-            with suppress(OSError):
-                partition.rmdir()
+        # Made for files that did not come.
+        drop_empty_partitions(folder)
 
 
 def still_whole(path: Path, sha256: str) -> bool:

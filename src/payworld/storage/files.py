@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +23,7 @@ __all__ = [
     "check_free",
     "file_sha256",
     "fsync_folder",
+    "fsync_folders",
     "make_below",
     "make_folder",
     "naming",
@@ -204,6 +205,14 @@ def fsync_folder(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def fsync_folders(place: Path, paths: Iterable[Path]) -> None:
+    """Force the names of all folders from a place down to the paths, the deepest first."""
+    folders = {place} | {f for path in paths for f in path.parents if place in f.parents}
+    for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
+        if folder.is_dir():
+            fsync_folder(folder)
 
 
 def write_durably(path: Path, data: bytes | bytearray) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = [
     "check_inside",
     "data_files",
     "days_of",
+    "drop_empty_partitions",
     "is_data_file",
     "is_work_file",
     "partial_path",
@@ -141,6 +143,13 @@ def _partitions(folder: Path) -> Iterator[Path]:
         if _PARTITION.fullmatch(below.name):
             yield from _partitions(below)
     yield folder
+
+
+def drop_empty_partitions(output_dir: Path) -> None:
+    """Remove the folders of the hive layout that hold nothing."""
+    for folder in partition_folders(output_dir):
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def data_files(output_dir: Path) -> set[str]:
