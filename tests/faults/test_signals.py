@@ -138,6 +138,14 @@ def children(pid: int) -> list[int]:
     return []
 
 
+def halt(process: "subprocess.Popen[str]") -> None:
+    """Stop every thread: one that waits for the disk ends its write first."""
+    process.send_signal(signal.SIGSTOP)
+    threads = Path(f"/proc/{process.pid}/task")
+    while not all(") T " in path.read_text() for path in threads.glob("*/stat")):
+        time.sleep(0.01)
+
+
 def wait_for(condition: str, found: "subprocess.Popen[str]", path: Path, workers: int = 0) -> None:
     for _ in range(3_000):
         if path.exists() and len(children(found.pid)) >= workers:
@@ -155,9 +163,7 @@ def held_world(folders: Folders, workers: int = 1) -> Iterator["subprocess.Popen
     try:
         partials = folders.output / ".transactions_2024-02-03_2024-02-29.csv.partial"
         wait_for("the run is at work", process, partials, workers - 1)
-        process.send_signal(signal.SIGSTOP)
-        while " T " not in Path(f"/proc/{process.pid}/stat").read_text():
-            time.sleep(0.01)
+        halt(process)
         yield process
     finally:
         process.kill()
@@ -220,7 +226,7 @@ def test_tidying_up_after_a_killed_run_spares_another_world_that_is_at_work_ther
     try:
         partial = place / ".transactions_2024-01-30_2024-01-31.csv.partial"
         wait_for("the other run is at work", process, partial)
-        process.send_signal(signal.SIGSTOP)
+        halt(process)
         before = sorted(path.name for path in place.iterdir())
         if command == "recover":
             ended = faults.run("recover", *ours.options)
