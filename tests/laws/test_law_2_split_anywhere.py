@@ -50,7 +50,7 @@ def lived(simulation: Simulation, until: date) -> bytes:
     parts = []
     for day in simulation.days(until):
         for block in day.plan.blocks():
-            parts.append(bytes(encoder.encode(render_block(block, day.plan.pool, encoder.rules))))
+            parts += encoder.encode(render_block(block, day.plan.pool, encoder.rules))
     return b"".join(parts)
 
 

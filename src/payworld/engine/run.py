@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,9 +16,7 @@ from payworld.engine.workers import Renderer
 from payworld.errors import ConflictError, StorageError, UsageError
 from payworld.schema import TABLES
 from payworld.storage.archive import replaced_names
-from payworld.storage.commit import (
-    check_targets,
-)
+from payworld.storage.commit import check_targets
 from payworld.storage.manifest import check_same_world
 from payworld.storage.reference import load_reference
 from payworld.synthesis.plan import DayPlan
@@ -30,6 +29,9 @@ __all__ = ["execute"]
 
 # Below this many rows a worker takes longer to start than it saves.
 WORKER_ROWS = 250_000
+# Days that are lived before their payments are rendered: with them, a large world's state is
+# encoded while there is still something to render beside it.
+DAYS_AHEAD = 4
 # Ten digits number payments and cards; nine hundred thousand merchants have six.
 MAX_PAYMENTS = 9_999_999_999
 
@@ -129,14 +131,27 @@ def _prepare(request: Request, held: Held, world: World, rules: Rules) -> tuple[
     return run, chunks
 
 
-def _days(
-    run: Work, rules: Rules, ahead: Callable[[World], None]
-) -> Iterator[tuple[World, DayPlan]]:
+def _days(run: Work, rules: Rules) -> Iterator[tuple[World, DayPlan]]:
     world = run.world
     while world.last_day < run.request.period.end:
         world, plan = step_day(world, rules)
-        ahead(world)
         yield world, plan
+
+
+def _days_ahead(run: Work, rules: Rules) -> Iterator[tuple[World, DayPlan]]:
+    """Yield the days, of which later ones are lived already: what ends a chunk is soon known.
+
+    Two are lived for each that is yielded, until there are enough: the first ones have no time.
+    """
+    waiting: deque[tuple[World, DayPlan]] = deque()
+    yielded = 0
+    for world, plan in _days(run, rules):
+        run.look_ahead(world)
+        waiting.append((world, plan))
+        if len(waiting) > min(yielded, DAYS_AHEAD):
+            yield waiting.popleft()
+            yielded += 1
+    yield from waiting
 
 
 def _generate(
@@ -147,8 +162,8 @@ def _generate(
     on_progress: Progress,
 ) -> Outcome:
     on_progress(run.world.last_day, 0)
-    ahead = run.look_ahead if renderer.has_workers else lambda _world: None
-    for task, parts in renderer.render(cut_tasks(_days(run, rules, ahead), last_days)):
+    days = (_days_ahead if renderer.has_workers else _days)(run, rules)
+    for task, parts in renderer.render(cut_tasks(days, last_days), run.is_busy):
         run.take(task, parts)
         on_progress(run.world.last_day, run.outcome.rows)
     if run.world.last_day == run.request.period.end and run.pending:

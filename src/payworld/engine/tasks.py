@@ -68,9 +68,9 @@ def render_task(
     most = 0 if encoder.takes_one_block else ENCODE_ROWS
     for block, pool in blocks:
         if rows and rows + block.payments > most:
-            yield encoder.encode(join_columns(waiting))
+            yield from encoder.encode(join_columns(waiting))
             waiting, rows = [], 0
         waiting.append(render_block(block, pool, rules))
         rows += block.payments
     if rows:
-        yield encoder.encode(join_columns(waiting))
+        yield from encoder.encode(join_columns(waiting))

@@ -16,6 +16,7 @@ from payworld.storage.commit import (
     discard_work,
     from_state,
     output_of,
+    stage_state,
     still_whole,
 )
 from payworld.storage.journal import Journal
@@ -23,7 +24,6 @@ from payworld.storage.lock import is_free
 from payworld.storage.manifest import file_entry
 from payworld.storage.reference import load_reference
 from payworld.storage.sinks import ChunkFile, write_merchants
-from payworld.storage.state_file import state_pieces
 from payworld.storage.style import partial_path
 from payworld.synthesis.frames import merchants_frame
 from payworld.synthesis.rules import Rules
@@ -77,7 +77,7 @@ class Work:
         self.chunk: ChunkFile | None = None
         self.beside: ThreadPoolExecutor | None = None
         self.merchants: dict[int, Future[dict[str, Any]]] = {}
-        self.last_state: Future[list[bytes]] | None = None
+        self.last_state: Future[str] | None = None
         self.outcome = Outcome(world, request.period)
         self.committed_at = self.checked_at = monotonic()
         self.journal: Journal
@@ -152,7 +152,12 @@ class Work:
         self.beside = self.beside or ThreadPoolExecutor(1)
         self.merchants[world.last_day] = self.beside.submit(self._write_merchants, world, chunk)
         if world.last_day == self.request.period.end:
-            self.last_state = self.beside.submit(lambda: list(state_pieces(world)))
+            self.last_state = self.beside.submit(stage_state, self.request.state_dir, world)
+
+    def is_busy(self) -> bool:
+        """Return whether the thread is at work: it and this one take turns, as Python's do."""
+        ahead = (*self.merchants.values(), self.last_state)
+        return any(made is not None and not made.done() for made in ahead)
 
     def _write_merchants(self, world: World, period: Period) -> dict[str, Any]:
         frame = merchants_frame(world, period, load_reference().places)
@@ -178,7 +183,9 @@ class Work:
     def _commit_is_due(self) -> bool:
         if self.world.last_day == self.request.period.end:
             return True
-        return self.chunk is None and monotonic() - self.committed_at >= COMMIT_SECONDS
+        # Once the last state is being staged, under the one name for that, the end is near.
+        is_late = monotonic() - self.committed_at >= COMMIT_SECONDS
+        return self.chunk is None and is_late and self.last_state is None
 
     def commit(self) -> None:
         """Publish what is whole, and the world that made it."""
@@ -186,9 +193,9 @@ class Work:
         places = request.state_dir, request.output_dir
         moves = plan_moves(*places, request.replaces) if self.header["replaces"] else None
         is_last = self.world.last_day == request.period.end
-        made = self.last_state.result() if self.last_state and is_last else None
-        state = made or state_pieces(self.world)
-        checksum = commit(*places, self.journal, self.world, state, self.pending, moves)
+        staged = self.last_state.result() if self.last_state else None
+        checksum = staged or stage_state(request.state_dir, self.world)
+        commit(*places, self.journal, self.world, checksum, self.pending, moves)
         if moves:
             self.outcome.moved_aside = aside_folders(*places, moves)
         self.outcome.files += self.pending

@@ -16,7 +16,7 @@ import pickle
 import sys
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import reduction
@@ -163,14 +163,19 @@ class Renderer:
         """Return whether processes other than this one render."""
         return bool(self._workers)
 
-    def render(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Bytes]]]:
+    def render(
+        self, tasks: Iterable[Task], is_busy: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[Task, list[Bytes]]]:
         """Yield each task with its bytes, in order; the bytes hold until the next is taken.
 
-        Raises WorkerError if a worker fails or dies.
+        While this process is busy with other things, its workers render alone. Raises WorkerError
+        if a worker fails or dies.
         """
         jobs: deque[_Job] = deque()
         for task in tasks:
             while jobs and jobs[0].is_done():
+                yield from self._finish(jobs.popleft())
+            while jobs and not self._idlest() and is_busy():
                 yield from self._finish(jobs.popleft())
             worker = self._idlest() if task.rows <= TASK_ROWS else None
             if worker is not None:

@@ -13,7 +13,6 @@ whatever that run was asked to do.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,7 @@ from payworld.storage.state_file import (
     STATE,
     format_version,
     state_checksum,
+    state_pieces,
     write_state,
 )
 from payworld.storage.style import (
@@ -64,6 +64,7 @@ __all__ = [
     "from_state",
     "output_of",
     "recover",
+    "stage_state",
 ]
 
 NEXT_STATE = ".merchants.json.next"
@@ -95,37 +96,40 @@ def check_targets(
             )
 
 
+def stage_state(state_dir: Path, world: World) -> str:
+    """Write the next state beside the present one, durably; returns its checksum."""
+    return write_state(state_dir / NEXT_STATE, state_pieces(world))
+
+
 def commit(
     state_dir: Path,
     output_dir: Path,
     journal: Journal,
     world: World,
-    state: Iterable[bytes],
+    state: str,
     entries: list[dict[str, Any]],
     moves: dict[str, Any] | None = None,
-) -> str:
-    """Publish the entries' files and the world that made them; returns the state's checksum.
+) -> None:
+    """Publish the entries' files and the world that made them.
 
-    `state` is the world as `state_pieces` gives it; `moves` tells what of an earlier world is moved
-    aside first. Raises ConflictError, before anything is decided, if a final name is taken by
-    other bytes.
+    `state` is the checksum of the world's state, which `stage_state` has given; `moves` tells what
+    of an earlier world is moved aside first. Raises ConflictError, before anything is decided, if
+    a final name is taken by other bytes.
     """
     leaving = set(moves["output"]) if moves else set()
     for entry in entries:
         if entry["path"] not in leaving:
             check_free(output_dir / entry["path"], entry["hash"].removeprefix("sha256:"))
         make_below((output_dir / entry["path"]).parent, output_dir, PARTITION)
-    checksum = write_state(state_dir / NEXT_STATE, state)
     stage_manifest(output_dir, world, entries, anew=moves is not None)
     record = {
         "output_dir": from_state(state_dir, output_dir),
-        "state": checksum,
+        "state": state,
         "entries": entries,
         "moves": moves,
     }
     journal.append({"commit": record}, durably=True)
     _roll_forward(state_dir, record)
-    return checksum
 
 
 def from_state(state_dir: Path, output_dir: Path) -> str:

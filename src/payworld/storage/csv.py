@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from typing import IO, Any, cast
 
 import polars as pl
 
-__all__ = ["csv_fields", "csv_header", "write_csv_text", "write_joined_fields"]
+__all__ = ["csv_fields", "csv_header", "write_csv_text"]
 
 
 def csv_header(names: Iterable[str]) -> bytes:
@@ -35,28 +34,3 @@ def csv_fields(rows: Iterable[tuple[str, ...]]) -> pl.Series:
         csv.writer(line, lineterminator="").writerow(row)
         texts.append(line.getvalue())
     return pl.Series(texts, dtype=pl.String)
-
-
-class _Kept(io.RawIOBase):
-    """Keeps what is written to it, as it came: one large piece is not copied."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.pieces.append(data)
-        return len(data)
-
-
-def write_joined_fields(pieces: list[pl.Series]) -> bytes:
-    """Return rows of ready-made CSV fragments as lines.
-
-    A piece holds one field or several with their own commas, quoted where they need it.
-    """
-    frame = pl.DataFrame([piece.alias(str(row)) for row, piece in enumerate(pieces)])
-    kept = _Kept()
-    frame.write_csv(cast(IO[bytes], kept), include_header=False, quote_style="never")
-    return kept.pieces[0] if len(kept.pieces) == 1 else b"".join(kept.pieces)

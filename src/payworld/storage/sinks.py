@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +27,10 @@ from payworld.storage.style import FileStyle, partial_path
 from payworld.timeline import Period
 
 __all__ = ["ChunkFile", "write_merchants"]
+
+
+# Merchants whose text is made at a time: a text of all is memory that nothing else needs.
+MERCHANT_ROWS = 8_192
 
 
 class ChunkFile:
@@ -119,14 +124,27 @@ class ChunkFile:
         remove(self._whole)
 
 
+def _merchant_pieces(frame: pl.DataFrame, style: FileStyle) -> Iterator[bytes]:
+    header = csv_header(MERCHANTS.names)
+    if style.compression != "none":
+        # One gzip member or zstd frame.
+        yield compress(header + write_csv_text(frame), style.compression)
+        return
+    yield header
+    for some in frame.iter_slices(MERCHANT_ROWS):
+        yield write_csv_text(some)
+
+
 def write_merchants(output_dir: Path, frame: pl.DataFrame, name: str) -> dict[str, Any]:
     """Write a chunk's merchant versions under their partial name, durably; returns its mark."""
     path, style = partial_path(output_dir, name), FileStyle.of(name)
     if style.format == "csv":
-        data = compress(csv_header(MERCHANTS.names) + write_csv_text(frame), style.compression)
+        digest = sha256()
         with writing(path) as file:
-            file.append(data)
-        return {"bytes": len(data), "rows": len(frame), "sha256": sha256(data).hexdigest()}
+            for piece in _merchant_pieces(frame, style):
+                file.append(piece)
+                digest.update(piece)
+        return {"bytes": file.size, "rows": len(frame), "sha256": digest.hexdigest()}
     descriptor = open_partial(path)
     try:
         size = int(frame.estimated_size())

@@ -15,6 +15,7 @@ from payworld.world.arrays import Int32Array, IntArray
 __all__ = [
     "TextTable",
     "clock_texts",
+    "concatenated",
     "decimal_series",
     "digit_groups",
     "text_series",
@@ -70,6 +71,42 @@ def _offsets(n: int, width: int) -> NDArray[np.int64]:
     return np.arange(0, (n + 1) * width, width, dtype=np.int64)
 
 
+def concatenated(pieces: list[pl.Series], end: str) -> list[memoryview]:
+    """Return the texts of all rows, one after another: each row's pieces and what ends a row.
+
+    In parts that follow each other: the buffers in which Polars has put the texts.
+    """
+    frame = pl.DataFrame([piece.alias(str(column)) for column, piece in enumerate(pieces)])
+    texts = frame.select(pl.concat_str(pl.all(), pl.lit(end))).to_series()
+    return text_buffers(texts)
+
+
+def text_buffers(texts: pl.Series) -> list[memoryview]:
+    """Return the bytes of a string column without nulls, one text after another."""
+    array = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
+    _, views, *data = array.buffers()
+    if _lie_in_order(np.frombuffer(views, _VIEW)[array.offset :][: len(array)], data):
+        return [memoryview(part) for part in data]
+    plain = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, values = plain.buffers()
+    edges = np.frombuffer(offsets, np.int64)[plain.offset :][[0, len(plain)]]
+    return [memoryview(values)[edges[0] : edges[1]]]
+
+
+def _lie_in_order(views: NDArray[np.void], data: list[pa.Buffer]) -> bool:
+    """Return whether the buffers hold the views' texts one after another, and nothing else.
+
+    Short texts are in the views, and those of a column that was gathered are anywhere.
+    """
+    if not len(views) or views["size"].min() <= _INLINE:
+        return not data and not len(views)
+    begins = np.cumsum([0, *map(len, data)])
+    ends = np.cumsum(views["size"], dtype=np.int64)
+    starts = begins[views["buffer"]]
+    starts += views["offset"]
+    return bool(ends[-1] == begins[-1] and starts[0] == 0 and np.array_equal(starts[1:], ends[:-1]))
+
+
 def text_series(rows: NDArray[np.void]) -> pl.Series:
     """Return a record array of ASCII bytes as a string column, one row each."""
     offsets = pa.py_buffer(_offsets(len(rows), rows.dtype.itemsize))
@@ -95,17 +132,17 @@ class TextTable:
         return cls(np.frombuffer(views, _CARRIER)[array.offset :][: len(array)], tuple(data))
 
     @classmethod
-    def of_rows(cls, rows: NDArray[np.void]) -> TextTable:
-        """Return the table of a record array of ASCII bytes, one row each."""
+    def of_rows(cls, rows: NDArray[np.void], padding: IntArray | int = 0) -> TextTable:
+        """Return the table of a record array of ASCII bytes, one row each.
+
+        A text, without its padding in front, has more than twelve bytes: no view can hold it.
+        """
         n, width = len(rows), rows.dtype.itemsize
         views = np.zeros(n, _VIEW)
-        views["size"] = width
-        if width <= _INLINE:
-            inline = views.view(np.uint8).reshape(n, _VIEW.itemsize)[:, 4:]
-            inline[:, :width] = rows.view(np.uint8).reshape(n, width)
-            return cls(views.view(_CARRIER))
-        views["prefix"] = rows.view(np.uint8).reshape(n, width)[:, :4].copy().view("S4").ravel()
-        views["offset"] = _offsets(n, width)[:-1]
+        views["size"] = width - padding
+        views["offset"] = starts = _offsets(n, width)[:-1] + padding
+        flat = np.frombuffer(rows, np.uint8)
+        views["prefix"] = flat[starts[:, None] + np.arange(4)].view("S4").ravel()
         return cls(views.view(_CARRIER), (pa.py_buffer(rows),))
 
     def followed_by(self, other: TextTable) -> TextTable:
