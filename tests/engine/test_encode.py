@@ -10,8 +10,9 @@ from tests.builders import pools_once
 
 from payworld import Simulation
 from payworld.config import WorldConfig, validate
-from payworld.engine.encode import Bytes, CsvEncoder
-from payworld.engine.tasks import cut_tasks, render_task
+from payworld.engine.encode import CsvEncoder
+from payworld.engine.render import render_task
+from payworld.engine.tasks import Bytes, cut_tasks
 from payworld.storage.csv import write_csv_text
 from payworld.storage.reference import load_reference
 from payworld.synthesis.frames import transactions_frame
@@ -129,7 +130,7 @@ def test_blocks_encoded_together_or_alone_are_the_same_bytes(
     blocks = [(block, day.plan.pool) for day in days for block in day.plan.blocks()]
     texts = []
     for rows in (1, 10**9):
-        monkeypatch.setattr("payworld.engine.tasks.ENCODE_ROWS", rows)
+        monkeypatch.setattr("payworld.engine.render.ENCODE_ROWS", rows)
         encoder = _CountingEncoder(rules)
         texts.append(b"".join(render_task(blocks, rules, encoder)))
         assert encoder.encoded == (len(blocks) if rows == 1 else 1)

@@ -17,12 +17,12 @@ WIDE_WORLD = {
 CUTS: dict[str, dict[str, float]] = {
     "as they come": {},
     "a task a block": {"payworld.engine.tasks.TASK_ROWS": 1},
-    "rows a few at a time": {"payworld.engine.tasks.ENCODE_ROWS": 1},
+    "rows a few at a time": {"payworld.engine.render.ENCODE_ROWS": 1},
     "all at once": {
         "payworld.engine.tasks.TASK_ROWS": 1_000_000,
         "payworld.engine.workers.TASK_ROWS": 1_000_000,
         "payworld.engine.workers.SLOT_BYTES": 1_000_000 * 512,
-        "payworld.engine.tasks.ENCODE_ROWS": 1_000_000,
+        "payworld.engine.render.ENCODE_ROWS": 1_000_000,
     },
 }
 STYLES = {

@@ -19,6 +19,8 @@ def _end(number: int, _frame: object) -> NoReturn:
 
 def main() -> None:
     """Run the command line; the console scripts' entry."""
+    # Pydantic would look through all installed packages for plugins of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     for number in _WORDS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from payworld.engine.tasks import Bytes
 from payworld.schema import TRANSACTIONS
 from payworld.storage.compress import compress
 from payworld.storage.csv import csv_fields
@@ -37,9 +38,7 @@ from payworld.synthesis.transactions import TransactionColumns
 from payworld.timeline import iso
 from payworld.world.arrays import IntArray
 
-__all__ = ["ArrowEncoder", "Bytes", "CompressedEncoder", "CsvEncoder", "Encoder"]
-
-Bytes = bytes | memoryview
+__all__ = ["ArrowEncoder", "CompressedEncoder", "CsvEncoder", "Encoder"]
 
 _STAMPED_ID = np.dtype(
     [("prefix", "S3"), ("high", "u2"), ("middle", "u4"), ("low", "u4"), ("date", "S12"),
@@ -92,7 +91,7 @@ class CsvEncoder(Encoder):
     def _bins(self) -> TextTable:
         bins = self.rules.reference.bins
         fields = csv_fields(zip(bins.card_type, bins.issuer, bins.brand, strict=True))
-        return TextTable.of("," + fields)
+        return TextTable.of("," + pl.Series(fields, dtype=pl.String))
 
     @cached_property
     def _bin_digits(self) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:

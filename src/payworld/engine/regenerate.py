@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from payworld.engine.encode import Encoder
+from payworld.engine.render import make_encoder, render_task
 from payworld.engine.replay import relive
-from payworld.engine.tasks import Task, cut_tasks, make_encoder, render_task
+from payworld.engine.tasks import Task, cut_tasks
 from payworld.errors import ConflictError, StorageError, UsageError
 from payworld.storage.archive import ASIDE
 from payworld.storage.files import (

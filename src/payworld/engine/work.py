@@ -6,10 +6,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 
-from payworld.engine.encode import Bytes
 from payworld.engine.request import Outcome, Request
 from payworld.engine.step import step_day
-from payworld.engine.tasks import Task
+from payworld.engine.tasks import Bytes, Task
 from payworld.storage.archive import aside_folders, plan_moves
 from payworld.storage.commit import (
     commit,
@@ -25,7 +24,6 @@ from payworld.storage.manifest import file_entry
 from payworld.storage.reference import load_reference
 from payworld.storage.sinks import ChunkFile, write_merchants
 from payworld.storage.style import partial_path
-from payworld.synthesis.frames import merchants_frame
 from payworld.synthesis.rules import Rules
 from payworld.timeline import Period, iso
 from payworld.world.state import World
@@ -160,6 +158,9 @@ class Work:
         return any(made is not None and not made.done() for made in ahead)
 
     def _write_merchants(self, world: World, period: Period) -> dict[str, Any]:
+        # Imported here, with Polars: the first payments are rendered elsewhere meanwhile.
+        from payworld.synthesis.frames import merchants_frame
+
         frame = merchants_frame(world, period, load_reference().places)
         name = self.request.style.path("merchants", period)
         mark = write_merchants(self.request.output_dir, frame, name)

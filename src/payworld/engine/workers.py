@@ -1,7 +1,8 @@
 """Renders tasks in order, in this process or in several.
 
 This process counts as one of them: it hashes and writes what all have rendered, and renders too
-while the others have enough to do. They write into shared memory. A worker ends when its pipe
+while the others have enough to do, once a thread has loaded what that needs: the others load it
+while this one makes the first merchants. They write into shared memory. A worker ends when its pipe
 does, so none outlives the run. The command line forks them, before anything has started a thread,
 which costs nothing; a program that may have threads (Polars starts some) has them spawned, which
 costs each the time to load the libraries.
@@ -17,6 +18,7 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import reduction
@@ -25,12 +27,13 @@ from multiprocessing.context import ForkProcess, SpawnProcess
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from payworld.engine.encode import Bytes
 from payworld.engine.processes import begin_work, death_of, end_all, start
-from payworld.engine.tasks import TASK_ROWS, Task, make_encoder, render_task
+from payworld.engine.tasks import TASK_ROWS, Bytes, Task
 from payworld.errors import WorkerError
 from payworld.storage.style import FileStyle
+from payworld.synthesis.plan import BlockPlan
 from payworld.synthesis.rules import Rules
+from payworld.world.state import CardPool
 
 __all__ = ["Renderer", "StartMethod", "can_share"]
 
@@ -43,6 +46,8 @@ SLOT_BYTES = TASK_ROWS * ROW_BYTES
 SLOTS = 4
 # What the parent has rendered and cannot write yet, because an earlier task is not done.
 OWN_AHEAD = 4
+
+_Blocks = list[tuple[BlockPlan, CardPool]]
 
 _WAY_OUT = "what was committed is safe: run the same command again to go on"
 
@@ -97,13 +102,21 @@ class _Job:
         return self.worker is None or self.worker.pipe.poll()
 
 
+def _load(rules: Rules, style: FileStyle) -> Callable[[_Blocks], Iterator[Bytes]]:
+    """Return what renders blocks, ready to begin; loads Polars, which takes a while."""
+    from payworld.engine.render import make_encoder, render_task
+
+    encoder = make_encoder(style, rules)
+    encoder.prepare()
+    return lambda blocks: render_task(blocks, rules, encoder)
+
+
 def _work(
     pipe: Connection, shared: _Shared, rules: Rules, style: FileStyle, inherited: list[int]
 ) -> None:
     """Render what comes through the pipe until it ends; the whole life of a worker."""
     begin_work(inherited)
-    memory, encoder = shared.open(), make_encoder(style, rules)
-    encoder.prepare()
+    memory, render = shared.open(), _load(rules, style)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             slot, given = pipe.recv()
@@ -112,7 +125,7 @@ def _work(
                 if isinstance(given, int):
                     given = memory[at : at + given]
                 blocks = pickle.loads(given)  # noqa: S301  # of this very process's parent
-                for part in render_task(blocks, rules, encoder):
+                for part in render(blocks):
                     memory[at : at + len(part)] = part
                     at += len(part)
                 pipe.send((first, at))
@@ -131,8 +144,7 @@ class Renderer:
         inherited: list[int],
         start_method: StartMethod = "spawn",
     ) -> None:
-        self._rules = rules
-        self._encoder = make_encoder(style, rules)
+        self._rules, self._style = rules, style
         self._workers: list[_Worker] = []
         forked = start_method == "fork"
         make = ForkProcess if forked else SpawnProcess
@@ -171,23 +183,26 @@ class Renderer:
         While this process is busy with other things, its workers render alone. Raises WorkerError
         if a worker fails or dies.
         """
-        jobs: deque[_Job] = deque()
-        for task in tasks:
-            while jobs and jobs[0].is_done():
+        with ThreadPoolExecutor(1) as thread:
+            own: Future[Callable[[_Blocks], Iterator[Bytes]]] | None = None
+            jobs: deque[_Job] = deque()
+            for task in tasks:
+                while jobs and jobs[0].is_done():
+                    yield from self._finish(jobs.popleft())
+                while jobs and not self._idlest() and (is_busy() or not (own and own.done())):
+                    yield from self._finish(jobs.popleft())
+                worker = self._idlest() if task.rows <= TASK_ROWS else None
+                if worker is not None:
+                    jobs.append(self._give(worker, task))
+                own = own or thread.submit(_load, self._rules, self._style)
+                if worker is not None:
+                    continue
+                while sum(job.worker is None for job in jobs) > OWN_AHEAD:
+                    yield from self._finish(jobs.popleft())
+                # All have enough to do, or a slot cannot hold it (very busy merchants).
+                jobs.append(_Job(task, parts=list(own.result()(task.blocks))))
+            while jobs:
                 yield from self._finish(jobs.popleft())
-            while jobs and not self._idlest() and is_busy():
-                yield from self._finish(jobs.popleft())
-            worker = self._idlest() if task.rows <= TASK_ROWS else None
-            if worker is not None:
-                jobs.append(self._give(worker, task))
-                continue
-            while sum(job.worker is None for job in jobs) > OWN_AHEAD:
-                yield from self._finish(jobs.popleft())
-            # All have enough to do, or a slot cannot hold it (very busy merchants).
-            parts = list(render_task(task.blocks, self._rules, self._encoder))
-            jobs.append(_Job(task, parts=parts))
-        while jobs:
-            yield from self._finish(jobs.popleft())
 
     def _idlest(self) -> _Worker | None:
         """Return the worker with the fewest tasks; None if none can take one more."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import zlib
 
-import pyarrow as pa
-
 from payworld.storage.style import Compression
 
 __all__ = ["compress"]
@@ -32,6 +30,9 @@ def compress(data: bytes, compression: Compression) -> bytes:
         packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
         return packer.compress(data) + packer.flush()
     if compression == "zstd":
-        packed: bytes = pa.Codec("zstd", ZSTD_LEVEL).compress(data, asbytes=True)
+        # Imported here: a run that compresses nothing begins without it.
+        from pyarrow import Codec
+
+        packed: bytes = Codec("zstd", ZSTD_LEVEL).compress(data, asbytes=True)
         return packed
     return data

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["csv_fields", "csv_header", "write_csv_text"]
 
@@ -26,11 +28,11 @@ def write_csv_text(frame: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def csv_fields(rows: Iterable[tuple[str, ...]]) -> pl.Series:
+def csv_fields(rows: Iterable[tuple[str, ...]]) -> list[str]:
     """Return each row of texts as one CSV fragment, quoted where a field needs it."""
     texts = []
     for row in rows:
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(row)
         texts.append(line.getvalue())
-    return pl.Series(texts, dtype=pl.String)
+    return texts

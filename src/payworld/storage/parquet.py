@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from payworld.errors import StorageError
 from payworld.schema import MERCHANTS, TRANSACTIONS
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetWriter
 
 __all__ = ["arrow_stream", "spool_to_parquet", "write_parquet"]
 
@@ -46,9 +49,12 @@ def _dictionary_columns() -> list[str]:
     ]
 
 
-def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+def _writer(path: Path, schema: pa.Schema) -> ParquetWriter:
+    # Imported here: a spool needs nothing of it, nor does a run that writes CSV.
+    from pyarrow.parquet import ParquetWriter
+
     known = set(schema.names)
-    return pq.ParquetWriter(
+    return ParquetWriter(
         path,
         schema,
         compression="zstd",
@@ -60,7 +66,7 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 def spool_to_parquet(spool: Path, whole: Path) -> None:
     """Write the Arrow streams of a spool as one Parquet file with even row groups."""
-    writer: pq.ParquetWriter | None = None
+    writer: ParquetWriter | None = None
     waiting: list[pa.Table] = []
     rows = 0
     with spool.open("rb") as source:

@@ -1,4 +1,7 @@
-"""Chunk files in the making: rendered bytes go in, a whole file comes out."""
+"""Chunk files in the making: rendered bytes go in, a whole file comes out.
+
+Polars is loaded where a frame is at hand: a run's first process loads it while others render.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,7 @@ import os
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Self
 
 from payworld.schema import MERCHANTS, TRANSACTIONS, frame_schema
 from payworld.storage.appended import AppendedFile, writing
@@ -22,9 +23,11 @@ from payworld.storage.files import (
     prefix_hash,
     remove,
 )
-from payworld.storage.parquet import arrow_stream, spool_to_parquet, write_parquet
 from payworld.storage.style import FileStyle, partial_path
 from payworld.timeline import Period
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["ChunkFile", "write_merchants"]
 
@@ -61,6 +64,10 @@ class ChunkFile:
         if self.style.format == "csv":
             self.append(compress(csv_header(TRANSACTIONS.names), self.style.compression), 0)
         else:
+            import polars as pl
+
+            from payworld.storage.parquet import arrow_stream
+
             # A chunk without a payment still has its columns.
             empty = pl.DataFrame(schema=frame_schema(TRANSACTIONS))
             self.append(arrow_stream(empty), 0)
@@ -101,6 +108,8 @@ class ChunkFile:
         self.close()
 
     def _spool_to_parquet(self) -> None:
+        from payworld.storage.parquet import spool_to_parquet
+
         self._file.flush()
         self.close()
         # What has this name was left by a crash; a link would be written through.
@@ -145,6 +154,8 @@ def write_merchants(output_dir: Path, frame: pl.DataFrame, name: str) -> dict[st
                 file.append(piece)
                 digest.update(piece)
         return {"bytes": file.size, "rows": len(frame), "sha256": digest.hexdigest()}
+    from payworld.storage.parquet import write_parquet
+
     descriptor = open_partial(path)
     try:
         size = int(frame.estimated_size())

@@ -29,6 +29,24 @@ _INLINE = 12
 _CARRIER = np.complex128
 
 
+@dataclass(frozen=True, eq=False)
+class _Exported:
+    """An array by Arrow's own protocol alone.
+
+    One of PyArrow's own, Polars would first load all of PyArrow's compute functions for.
+    """
+
+    array: pa.Array
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        capsules: tuple[object, object] = self.array.__arrow_c_array__(requested_schema)
+        return capsules
+
+
+def _column(array: pa.Array) -> pl.Series:
+    return pl.Series(_Exported(array))
+
+
 @lru_cache(maxsize=1)
 def digit_groups() -> NDArray[np.uint32]:
     """Return the texts 0000 to 9999, four bytes each as one uint32, shape (10000,)."""
@@ -111,7 +129,7 @@ def text_series(rows: NDArray[np.void]) -> pl.Series:
     """Return a record array of ASCII bytes as a string column, one row each."""
     offsets = pa.py_buffer(_offsets(len(rows), rows.dtype.itemsize))
     array = pa.LargeStringArray.from_buffers(len(rows), offsets, pa.py_buffer(rows))
-    return pl.Series(array)
+    return _column(array)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +174,7 @@ class TextTable:
         """Return the texts of some rows as a string column."""
         views = np.take(self.views, rows)
         buffers = [None, pa.py_buffer(views), *self.data]
-        return pl.Series(pa.Array.from_buffers(pa.string_view(), len(views), buffers))
+        return _column(pa.Array.from_buffers(pa.string_view(), len(views), buffers))
 
 
 def decimal_series(units: IntArray | Int32Array, precision: int, scale: int) -> pl.Series:
@@ -169,4 +187,4 @@ def decimal_series(units: IntArray | Int32Array, precision: int, scale: int) -> 
     words[:, 0] = units
     words[:, 1] = words[:, 0] >> 63
     buffers = [None, pa.py_buffer(words)]
-    return pl.Series(pa.Array.from_buffers(pa.decimal128(precision, scale), len(units), buffers))
+    return _column(pa.Array.from_buffers(pa.decimal128(precision, scale), len(units), buffers))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
 
 from payworld.config import WorldConfig
@@ -19,16 +22,27 @@ POOL_SIZE = 500
 def draw_name_pools(seed: int) -> NamePools:
     """Draw the words of names and addresses; each pool holds up to 500 different ones."""
     # Imported here: it takes longer than a nightly run's whole start, and only birth needs it.
-    from faker import Faker
+    from faker.factory import Factory
 
-    fake = Faker("en_US")
+    # Its other twenty kinds of words are not loaded.
+    person, address = "faker.providers.person", "faker.providers.address"
+    fake: Any = Factory.create("en_US", providers=[person, address])
     fake.seed_instance(int(stream(seed, "name_pools").integers(2**63)))
 
-    def pool(draw: str) -> tuple[str, ...]:
-        method = getattr(fake, draw)
-        return tuple(dict.fromkeys(method() for _ in range(POOL_SIZE)))
+    def pool(words: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(words))
 
-    return NamePools(pool("last_name"), pool("first_name"), pool("street_name"))
+    def drawn(kind: str) -> Sequence[str]:
+        # What one call for each would draw, which would each sum up the thousand weights.
+        names = getattr(fake.provider(person), kind)
+        chosen: Sequence[str] = fake.random_elements(names, length=POOL_SIZE, use_weighting=True)
+        return chosen
+
+    return NamePools(
+        pool(drawn("last_names")),
+        pool(drawn("first_names")),
+        pool(fake.street_name() for _ in range(POOL_SIZE)),
+    )
 
 
 def open_merchants(
