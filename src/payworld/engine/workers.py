@@ -27,6 +27,8 @@ from multiprocessing.context import ForkProcess, SpawnProcess
 from types import TracebackType
 from typing import Any, Literal, Self
 
+import numpy as np
+
 from payworld.engine.processes import begin_work, death_of, end_all, start
 from payworld.engine.tasks import TASK_ROWS, Bytes, Task
 from payworld.errors import WorkerError
@@ -48,6 +50,8 @@ SLOTS = 4
 OWN_AHEAD = 4
 
 _Blocks = list[tuple[BlockPlan, CardPool]]
+# What a worker begins with.
+_NO_CARDS = CardPool(np.zeros(0, np.int64), np.zeros(0, np.uint16))
 
 _WAY_OUT = "what was committed is safe: run the same command again to go on"
 
@@ -78,14 +82,18 @@ class _Shared:
         return memory
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Worker:
-    """A process with its pipe and memory; lives for a run. `slots` are those that are free."""
+    """A process with its pipe and memory; lives for a run.
+
+    `slots` are those that are free, `pool` is the last that it was given.
+    """
 
     process: multiprocessing.process.BaseProcess
     pipe: Connection
     memory: mmap.mmap
     slots: list[int] = field(default_factory=lambda: list(range(SLOTS)))
+    pool: CardPool = _NO_CARDS
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +108,30 @@ class _Job:
     def is_done(self) -> bool:
         """Return whether its bytes are there. A worker answers its tasks in order."""
         return self.worker is None or self.worker.pipe.poll()
+
+
+# Blocks with the places of their pools among those that go along, after the last one sent.
+_Parcel = tuple[list[tuple[BlockPlan, int]], list[CardPool]]
+
+
+def _packed(blocks: _Blocks, pool: CardPool) -> tuple[_Parcel, CardPool]:
+    """Return blocks to send, without the pool that was sent last, and the pool that now is.
+
+    Pools are by far the largest part, and a day's blocks have the same.
+    """
+    pools, places = [pool], []
+    for block, its_pool in blocks:
+        if its_pool is not pools[-1]:
+            pools.append(its_pool)
+        places.append((block, len(pools) - 1))
+    return (places, pools[1:]), pools[-1]
+
+
+def _unpacked(parcel: _Parcel, pool: CardPool) -> tuple[_Blocks, CardPool]:
+    """Return what was packed, and the pool that was sent last."""
+    places, sent = parcel
+    pools = [pool, *sent]
+    return [(block, pools[at]) for block, at in places], pools[-1]
 
 
 def _load(rules: Rules, style: FileStyle) -> Callable[[_Blocks], Iterator[Bytes]]:
@@ -117,6 +149,7 @@ def _work(
     """Render what comes through the pipe until it ends; the whole life of a worker."""
     begin_work(inherited)
     memory, render = shared.open(), _load(rules, style)
+    pool = _NO_CARDS
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             slot, given = pipe.recv()
@@ -124,7 +157,8 @@ def _work(
                 at = first = slot * SLOT_BYTES
                 if isinstance(given, int):
                     given = memory[at : at + given]
-                blocks = pickle.loads(given)  # noqa: S301  # of this very process's parent
+                parcel = pickle.loads(given)  # noqa: S301  # of this very process's parent
+                blocks, pool = _unpacked(parcel, pool)
                 for part in render(blocks):
                     memory[at : at + len(part)] = part
                     at += len(part)
@@ -211,7 +245,8 @@ class Renderer:
 
     def _give(self, worker: _Worker, task: Task) -> _Job:
         slot = worker.slots.pop()
-        blocks = pickle.dumps(task.blocks, pickle.HIGHEST_PROTOCOL)
+        parcel, worker.pool = _packed(task.blocks, worker.pool)
+        blocks = pickle.dumps(parcel, pickle.HIGHEST_PROTOCOL)
         try:
             if len(blocks) <= SLOT_BYTES:
                 # A pipe holds less than this: the parent would wait until the worker reads it.
