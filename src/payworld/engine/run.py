@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from payworld.engine.estimate import expected_first_rows, expected_rows
+from payworld.engine.processes import core_count
 from payworld.engine.request import Held, Outcome, Request
 from payworld.engine.step import step_day
 from payworld.engine.tasks import cut_tasks
@@ -111,7 +111,7 @@ def _worker_count(request: Request, rules: Rules, past: World | None) -> int:
         rows = expected_first_rows(rules, request.period)
     else:
         rows = expected_rows(past, rules, request.period)
-    return (request.workers or os.cpu_count() or 1) if rows >= WORKER_ROWS else 1
+    return (request.workers or core_count()) if rows >= WORKER_ROWS else 1
 
 
 def _prepare(request: Request, held: Held, world: World, rules: Rules) -> tuple[Work, list[Period]]:

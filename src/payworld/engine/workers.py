@@ -29,7 +29,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from payworld.engine.processes import begin_work, death_of, end_all, start
+from payworld.engine.processes import begin_work, cores, death_of, end_all, start, stay_on
 from payworld.engine.tasks import TASK_ROWS, Bytes, Task
 from payworld.errors import WorkerError
 from payworld.storage.style import FileStyle
@@ -144,10 +144,16 @@ def _load(rules: Rules, style: FileStyle) -> Callable[[_Blocks], Iterator[Bytes]
 
 
 def _work(
-    pipe: Connection, shared: _Shared, rules: Rules, style: FileStyle, inherited: list[int]
+    pipe: Connection,
+    shared: _Shared,
+    rules: Rules,
+    style: FileStyle,
+    inherited: list[int],
+    core: list[int],
 ) -> None:
     """Render what comes through the pipe until it ends; the whole life of a worker."""
     begin_work(inherited)
+    stay_on(core)
     memory, render = shared.open(), _load(rules, style)
     pool = _NO_CARDS
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
@@ -182,16 +188,22 @@ class Renderer:
         self._workers: list[_Worker] = []
         forked = start_method == "fork"
         make = ForkProcess if forked else SpawnProcess
-        for _ in range(workers - 1 if can_share() else 0):
+        workers = workers if can_share() else 1
+        allowed = cores()
+        # Where all cores are taken, a process that moves finds another one's data in the cache. A
+        # program's own threads stay free, and so do fewer workers than there are cores.
+        self._left = allowed if forked and len(allowed) == workers > 1 else []
+        for number in range(1, workers):
             ours, theirs = multiprocessing.Pipe()
             shared, others = _Shared(), [worker.pipe.fileno() for worker in self._workers]
             # A forked worker closes the locks, and the parent's ends of the pipes so far.
             given = [*inherited, *others, ours.fileno()] if forked else []
-            arguments = (theirs, shared, rules, style, given)
+            arguments = (theirs, shared, rules, style, given, self._left[number : number + 1])
             process = make(target=_work, args=arguments, daemon=True)
             start(process)
             theirs.close()
             self._workers.append(_Worker(process, ours, shared.open()))
+        stay_on(self._left[:1])
 
     def __enter__(self) -> Self:
         return self
@@ -202,6 +214,7 @@ class Renderer:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
+        stay_on(self._left)
         end_all([(w.process, w.pipe) for w in self._workers], failed=kind is not None)
 
     @property

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["ChunkFile", "write_merchants"]
 
 
+# What is copied and hashed at a time.
+PIECE_BYTES = 256 << 10
 # Merchants whose text is made at a time: a text of all is memory that nothing else needs.
 MERCHANT_ROWS = 8_192
 
@@ -89,10 +91,13 @@ class ChunkFile:
     def append(self, data: memoryview | bytes, rows: int) -> None:
         """Add rendered bytes that hold a number of rows."""
         view = memoryview(data)
-        self._file.append(view)
-        self._digest.update(view)
         self.bytes += len(view)
         self.rows += rows
+        while view:
+            # What has just been copied is hashed out of the processor's cache.
+            piece, view = view[:PIECE_BYTES], view[PIECE_BYTES:]
+            self._file.append(piece)
+            self._digest.update(piece)
 
     def mark(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the file, which holds it from now on."""

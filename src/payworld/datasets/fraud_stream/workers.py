@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import mmap
 import multiprocessing
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from typing import Self
 
 from payworld.datasets.fraud_stream.encode import Encoded, GroupEncoder
 from payworld.datasets.fraud_stream.plan import GROUP_ROWS
-from payworld.engine.processes import begin_work, death_of, end_all, start
+from payworld.engine.processes import begin_work, core_count, death_of, end_all, start
 from payworld.errors import WorkerError
 
 __all__ = ["GroupSource", "worker_count"]
@@ -36,8 +35,7 @@ _WAY_OUT = (
 
 def worker_count(wanted: int | None, groups: int) -> int:
     """Return how many processes are worth having: no more than row groups."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = wanted or cores or 1
+    workers = wanted or core_count()
     # Elsewhere a fork is not safe, and one process does all.
     return min(workers, groups) if sys.platform == "linux" else 1
 
