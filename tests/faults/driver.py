@@ -410,28 +410,23 @@ def _load() -> None:
 
     for name in (
         "cli.finance", "cli.fraud_command", "cli.generate", "cli.plan", "cli.progress",
-        "cli.repair", "cli.status", "cli.summary", "engine.regenerate", "engine.run",
-        "reports.verify", "storage.archive", "storage.repair",
+        "cli.repair", "cli.status", "cli.summary", "engine.regenerate", "engine.render",
+        "engine.run", "reports.verify", "storage.archive", "storage.repair", "synthesis.frames",
     ):  # fmt: skip
         import_module(f"payworld.{name}")
     for name in ("compute", "csv", "parquet"):
         import_module(f"pyarrow.{name}")
     from payworld.config import WorldConfig
     from payworld.storage.reference import load_reference
-    from payworld.synthesis import rules, volumes
+    from payworld.synthesis.rules import compile_rules
     from payworld.world import birth
-
-    count_table = volumes.count_table
-
-    @functools.lru_cache
-    def table(ranges: tuple[tuple[int, int], ...], factor: float) -> Any:
-        return count_table(list(ranges), factor)
 
     once = functools.cache(birth.draw_name_pools)
     once(WorldConfig().seed)
     vars(birth)["draw_name_pools"] = once
-    vars(rules)["count_table"] = lambda ranges, factor: table(tuple(ranges), factor)
-    rules.compile_rules(WorldConfig(), load_reference())
+    rules = compile_rules(WorldConfig(), load_reference())
+    for month in (1, 2, 3):
+        rules.counts(month)
     gc.freeze()
 
 

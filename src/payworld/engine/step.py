@@ -49,7 +49,7 @@ def plan_day(world: World, rules: Rules) -> DayPlan:
     size = merchants.size[ordinal]
     count = draw_counts(
         stream(config.seed, "payments", day),
-        rules.counts[world.last_date.month - 1],
+        rules.counts(world.last_date.month),
         size,
         merchant_levels(config.seed, "volume", ordinal),
     )

@@ -31,12 +31,16 @@ class Rules:
     slots: Int32Array
     amounts: Int32Array
     trading: NDArray[np.float64]
-    counts: tuple[CountTable, ...]
     terminals: IntArray
     type_edges: NDArray[np.uint64]
     status_edges: NDArray[np.uint64]
     bin_lookup: NDArray[np.uint16]
     cost_bps: IntArray
+
+    def counts(self, month: int) -> CountTable:
+        """Return the table of payments a day in a month (1 to 12), made when first wanted."""
+        ranges = tuple(getattr(self.config.merchant_sizes, s).daily_tx_range for s in SIZES)
+        return count_table(ranges, self.config.seasonality.factors[month - 1])
 
     def draw_bin_rows(self, card_ordinals: IntArray) -> NDArray[np.uint16]:
         """Return the BIN row of each card: a pure function of seed and ordinal."""
@@ -87,10 +91,6 @@ def compile_rules(config: WorldConfig, reference: Reference) -> Rules:
         amounts=amount_table([size.amount_range for size in sizes]),
         trading=trading_chances(
             [size.active_days_per_month for size in sizes], config.weekend_multiplier
-        ),
-        counts=tuple(
-            count_table([size.daily_tx_range for size in sizes], factor)
-            for factor in config.seasonality.factors
         ),
         terminals=np.array([size.terminals_range for size in sizes], dtype=np.int64),
         type_edges=_edges([share for _, share in config.payment_types]),

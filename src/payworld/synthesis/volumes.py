@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from payworld.randomness import Generator, hash_bits
-from payworld.world.arrays import BoolArray, ByteArray, FloatArray, Int32Array, IntArray
+from payworld.world.arrays import (
+    BoolArray,
+    ByteArray,
+    FloatArray,
+    Int32Array,
+    IntArray,
+    frozen,
+)
 
 __all__ = [
     "LEVELS",
@@ -96,7 +104,8 @@ def _tilted(width: int, means: FloatArray) -> NDArray[np.float64]:
     return weights
 
 
-def count_table(ranges: list[tuple[int, int]], factor: float) -> CountTable:
+@lru_cache(maxsize=48)
+def count_table(ranges: tuple[tuple[int, int], ...], factor: float) -> CountTable:
     """Return the table of payments a day for a season's factor.
 
     A count always lies in its size's range; the factor multiplies the mean, as far as it fits.
@@ -115,7 +124,7 @@ def count_table(ranges: list[tuple[int, int]], factor: float) -> CountTable:
             starts.append(at)
             lows.append(low)
             at += width
-    return CountTable(np.concatenate(edges), np.array(starts), np.array(lows))
+    return CountTable(*map(frozen, (np.concatenate(edges), np.array(starts), np.array(lows))))
 
 
 def draw_counts(rng: Generator, table: CountTable, size: ByteArray, level: IntArray) -> Int32Array:
