@@ -372,3 +372,17 @@ def test_a_damaged_journal_of_a_killed_run_costs_its_work_alone(
     folders = case.copy(tmp_path / "world")
     (folders.state / ".journal").write_bytes(damage)
     assert case.check_resumed(folders, expected) == ""
+
+
+def test_a_recovery_that_was_killed_as_it_moved_the_state_leaves_no_empty_folder(
+    faults: FaultServer, template: Folders, tmp_path: Path
+) -> None:
+    """The next one comes in another second, with another dated folder."""
+    folders = Case(faults, template, LATER).copy(tmp_path / "killed")
+    begun = folders.state / "_replaced" / "2020-01-02T03-04-05Z"
+    begun.mkdir(parents=True)
+    (folders.state / STATE).write_bytes(b"{")
+    ended = faults.run("recover", *folders.options)
+    assert ended.code == 0, ended.stderr
+    assert not begun.exists()
+    assert left_behind(folders) == []

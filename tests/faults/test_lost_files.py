@@ -350,3 +350,20 @@ def test_what_stands_in_place_of_a_file_is_named_and_moved_aside(
     assert path.read_bytes() == (tmp_path / "kept").read_bytes()
     assert len(list(folders.output.glob(f"_replaced/*/{CHUNK}"))) == 1
     assert faults.run("verify", *folders.options).code == 0
+
+
+def test_a_regeneration_that_was_killed_as_it_moved_a_file_leaves_no_empty_folder(
+    faults: FaultServer, world: Folders, tmp_path: Path
+) -> None:
+    """The next one comes in another second, with another dated folder."""
+    folders = Case(faults, world, LATER).copy(tmp_path / "killed")
+    begun = folders.output / "_replaced" / "2020-01-02T03-04-05Z"
+    for name in ("transactions/year=2024/month=01", "merchants"):
+        (begun / name).mkdir(parents=True)
+    kept = folders.output / "_replaced" / "2020-01-02T03-04-06Z" / "merchants.csv"
+    kept.parent.mkdir()
+    kept.write_text("moved aside")
+    ended = faults.run(*REGENERATE, *folders.options)
+    assert ended.code == 0, ended.stderr
+    assert not begun.exists()
+    assert kept.read_text() == "moved aside"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import CancelledError
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.builders import LIVELY_WORLD, pools_once
 
 from payworld import Simulation
 from payworld.errors import StateCorruptError, StateError, StateMissingError, StateNewerError
+from payworld.storage.commit import NEXT_STATE, stage_state
 from payworld.storage.state_file import STATE, encode_state, read_state, read_world, state_checksum
 from payworld.world.state import World
 
@@ -29,6 +31,21 @@ def lively(seed: int = 42, days: int = 20, merchants: int = 8) -> World:
 
 
 DATA = bytes(encode_state(lively(days=3, merchants=3)))
+
+
+def test_a_state_is_staged_beside_the_present_one(tmp_path: Path) -> None:
+    checksum = stage_state(tmp_path, lively(days=3, merchants=3))
+    [path] = tmp_path.iterdir()
+    assert path.name == NEXT_STATE
+    assert path.read_bytes() == DATA
+    assert checksum == state_checksum(DATA)
+
+
+def test_a_state_that_is_wanted_no_more_leaves_nothing(tmp_path: Path) -> None:
+    wanted = iter([True, True, False])
+    with pytest.raises(CancelledError):
+        stage_state(tmp_path, lively(days=3, merchants=3), lambda: next(wanted))
+    assert list(tmp_path.iterdir()) == []
 
 
 @given(at=st.integers(0, len(DATA) - 1), bit=st.integers(0, 7))

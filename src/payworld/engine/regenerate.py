@@ -13,7 +13,7 @@ from payworld.engine.render import make_encoder, render_task
 from payworld.engine.replay import relive
 from payworld.engine.tasks import Task, cut_tasks
 from payworld.errors import ConflictError, StorageError, UsageError
-from payworld.storage.archive import ASIDE
+from payworld.storage.archive import ASIDE, drop_empty
 from payworld.storage.files import (
     file_sha256,
     fsync_folder,
@@ -193,6 +193,7 @@ def regenerate(
     """
     done = Regenerated()
     wanted = _wanted(world, output_dir, asked, done)
+    drop_empty(output_dir)
     if not wanted:
         return done
     last = max(item["period"].end for item in wanted)

@@ -76,6 +76,7 @@ class Work:
         self.beside: ThreadPoolExecutor | None = None
         self.merchants: dict[int, Future[dict[str, Any]]] = {}
         self.last_state: Future[str] | None = None
+        self.is_closed = False
         self.outcome = Outcome(world, request.period)
         self.committed_at = self.checked_at = monotonic()
         self.journal: Journal
@@ -150,7 +151,9 @@ class Work:
         self.beside = self.beside or ThreadPoolExecutor(1)
         self.merchants[world.last_day] = self.beside.submit(self._write_merchants, world, chunk)
         if world.last_day == self.request.period.end:
-            self.last_state = self.beside.submit(stage_state, self.request.state_dir, world)
+            self.last_state = self.beside.submit(
+                stage_state, self.request.state_dir, world, lambda: not self.is_closed
+            )
 
     def is_busy(self) -> bool:
         """Return whether the thread is at work: it and this one take turns, as Python's do."""
@@ -216,6 +219,7 @@ class Work:
 
     def close(self) -> None:
         """Close what is open; the files stay."""
+        self.is_closed = True
         if self.beside is not None:
             self.beside.shutdown(cancel_futures=True)
         if self.chunk is not None:

@@ -92,7 +92,9 @@ def drop_empty(place: Path) -> None:
         return
     with suppress(OSError):
         for folder in list(aside.iterdir()):
-            if _DATED.fullmatch(folder.name):
-                with suppress(OSError):
-                    folder.rmdir()
+            if _DATED.fullmatch(folder.name) and not folder.is_symlink():
+                # Those of partitions, in the hive layout, first.
+                for below, _, _ in os.walk(folder, topdown=False):
+                    with suppress(OSError):
+                        Path(below).rmdir()
         aside.rmdir()

@@ -13,6 +13,8 @@ whatever that run was asked to do.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +98,19 @@ def check_targets(
             )
 
 
-def stage_state(state_dir: Path, world: World) -> str:
-    """Write the next state beside the present one, durably; returns its checksum."""
-    return write_state(state_dir / NEXT_STATE, state_pieces(world))
+def stage_state(state_dir: Path, world: World, is_wanted: Callable[[], bool] = lambda: True) -> str:
+    """Write the next state beside the present one, durably; returns its checksum.
+
+    Raises CancelledError, and leaves nothing, as soon as it is wanted no more.
+    """
+
+    def pieces() -> Iterator[bytes]:
+        for piece in state_pieces(world):
+            if not is_wanted():
+                raise CancelledError
+            yield piece
+
+    return write_state(state_dir / NEXT_STATE, pieces())
 
 
 def commit(

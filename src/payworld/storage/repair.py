@@ -15,7 +15,7 @@ from payworld.errors import (
     StateNewerError,
     StorageError,
 )
-from payworld.storage.archive import ASIDE
+from payworld.storage.archive import ASIDE, drop_empty
 from payworld.storage.commit import discard_work, output_of, recover
 from payworld.storage.files import (
     fsync_folder,
@@ -83,6 +83,7 @@ def recover_state(state_dir: Path, stamp: str) -> Recovery:
     if world is None:
         kind = StateCorruptError if there else StateMissingError
         raise kind(f"{str(current)!r}: {problem}. Nothing was changed. {way_out(state_dir)}")
+    drop_empty(state_dir)
     aside = None
     if there:
         aside = state_dir / ASIDE / stamp / STATE
