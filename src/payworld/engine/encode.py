@@ -1,7 +1,7 @@
 """Blocks of payments as bytes, made where the block is rendered.
 
 The CSV text is what a plain write of the typed frame gives, byte for byte (a test compares
-them), at about half of its cost: neighbouring columns that depend on one code are joined in a
+them), at about a third of its cost: neighbouring columns that depend on one code are joined in a
 short table and gathered as one text, fixed-width ids and times are written side by side, and what
 is left, eleven fragments a row, Polars concatenates. Each fragment but the first begins with its
 comma.
