@@ -158,6 +158,20 @@ def on_small_disks(
     raise AssertionError("no disk was large enough")
 
 
+@pytest.mark.slow
+def test_a_limit_that_workers_cannot_share_memory_under_leaves_the_work_to_one(
+    faults: FaultServer, tmp_path: Path
+) -> None:
+    """It is far above the files of the run, and below the memory that two processes would share."""
+    patches: dict[str, float] = {"payworld.engine.run.WORKER_ROWS": 0}
+    folders = Folders(tmp_path)
+    make_config(tmp_path)
+    command = (*INITIAL, "--workers", "2")
+    ended = Case(faults, folders, command, patches=patches).run(folders, file_bytes=2_000_000)
+    assert ended.code == 0, ended.stderr
+    assert left_behind(folders) == []
+
+
 def below_size_limits(
     faults: FaultServer, tmp_path: Path, file_format: str
 ) -> Iterator[tuple[str, Ended]]:

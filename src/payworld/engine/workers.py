@@ -66,7 +66,11 @@ class _Shared:
 
     def __init__(self) -> None:
         self._descriptor = os.memfd_create("payworld")
-        os.ftruncate(self._descriptor, SLOT_BYTES * SLOTS)
+        try:
+            os.ftruncate(self._descriptor, SLOT_BYTES * SLOTS)
+        except OSError:
+            os.close(self._descriptor)
+            raise
 
     def __getstate__(self) -> Any:
         # Called while a spawned process is given its arguments.
@@ -194,8 +198,13 @@ class Renderer:
         # program's own threads stay free, and so do fewer workers than there are cores.
         self._left = allowed if forked and len(allowed) == workers > 1 else []
         for number in range(1, workers):
+            try:
+                shared = _Shared()
+            except OSError:
+                # A limit on the size of files (ulimit -f) counts here too: fewer do the work.
+                break
             ours, theirs = multiprocessing.Pipe()
-            shared, others = _Shared(), [worker.pipe.fileno() for worker in self._workers]
+            others = [worker.pipe.fileno() for worker in self._workers]
             # A forked worker closes the locks, and the parent's ends of the pipes so far.
             given = [*inherited, *others, ours.fileno()] if forked else []
             arguments = (theirs, shared, rules, style, given, self._left[number : number + 1])
@@ -203,7 +212,7 @@ class Renderer:
             start(process)
             theirs.close()
             self._workers.append(_Worker(process, ours, shared.open()))
-        stay_on(self._left[:1])
+        stay_on(self._left[:1] if self._workers else [])
 
     def __enter__(self) -> Self:
         return self
