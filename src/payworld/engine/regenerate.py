@@ -13,7 +13,7 @@ from payworld.engine.render import make_encoder, render_task
 from payworld.engine.replay import relive
 from payworld.engine.tasks import Task, cut_tasks
 from payworld.errors import ConflictError, StorageError, UsageError
-from payworld.storage.archive import ASIDE, drop_empty
+from payworld.storage.archive import ASIDE, ASIDE_FOLDER, drop_empty
 from payworld.storage.files import (
     file_sha256,
     fsync_folder,
@@ -111,7 +111,7 @@ def _put_in_place(
         )
     if os.path.lexists(final):
         aside = output_dir / ASIDE / stamp / name
-        make_below(aside.parent, output_dir, "the folder for what is moved aside")
+        make_below(aside.parent, output_dir, ASIDE_FOLDER)
         with naming(final, "move aside"):
             final.rename(aside)
         done.moved.append(str(aside))

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess, SpawnProcess
@@ -239,26 +240,35 @@ class Renderer:
         While this process is busy with other things, its workers render alone. Raises WorkerError
         if a worker fails or dies.
         """
-        with ThreadPoolExecutor(1) as thread:
-            own: Future[Callable[[_Blocks], Iterator[Bytes]]] | None = None
-            jobs: deque[_Job] = deque()
-            for task in tasks:
-                while jobs and jobs[0].is_done():
-                    yield from self._finish(jobs.popleft())
-                while jobs and not self._idlest() and (is_busy() or not (own and own.done())):
-                    yield from self._finish(jobs.popleft())
-                worker = self._idlest() if task.rows <= TASK_ROWS else None
-                if worker is not None:
-                    jobs.append(self._give(worker, task))
-                own = own or thread.submit(_load, self._rules, self._style)
-                if worker is not None:
-                    continue
-                while sum(job.worker is None for job in jobs) > OWN_AHEAD:
-                    yield from self._finish(jobs.popleft())
-                # All have enough to do, or a slot cannot hold it (very busy merchants).
-                jobs.append(_Job(task, parts=list(own.result()(task.blocks))))
-            while jobs:
+        jobs: deque[_Job] = deque()
+        for task in tasks:
+            while jobs and jobs[0].is_done():
                 yield from self._finish(jobs.popleft())
+            while jobs and not self._idlest() and (is_busy() or not self._own.done()):
+                yield from self._finish(jobs.popleft())
+            worker = self._idlest() if task.rows <= TASK_ROWS else None
+            if worker is not None:
+                jobs.append(self._give(worker, task))
+                continue
+            while sum(job.worker is None for job in jobs) > OWN_AHEAD:
+                yield from self._finish(jobs.popleft())
+            # All have enough to do, or a slot cannot hold it (very busy merchants).
+            jobs.append(_Job(task, parts=list(self._own.result()(task.blocks))))
+        while jobs:
+            yield from self._finish(jobs.popleft())
+
+    @cached_property
+    def _own(self) -> Future[Callable[[_Blocks], Iterator[Bytes]]]:
+        """What renders in this process, loaded by a thread from when it is first asked for."""
+        if not self._workers:
+            # Nobody else is at work meanwhile.
+            loaded: Future[Callable[[_Blocks], Iterator[Bytes]]] = Future()
+            loaded.set_result(_load(self._rules, self._style))
+            return loaded
+        thread = ThreadPoolExecutor(1)
+        loading = thread.submit(_load, self._rules, self._style)
+        thread.shutdown(wait=False)
+        return loading
 
     def _idlest(self) -> _Worker | None:
         """Return the worker with the fewest tasks; None if none can take one more."""

@@ -12,9 +12,10 @@ import errno
 import mmap
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 from payworld.storage.files import begin_writing, fsync_file, naming, open_partial, remove
@@ -69,6 +70,14 @@ class AppendedFile:
             view = view[len(part) :]
             if self.size - self._base == BLOCK_BYTES:
                 self._send()
+
+    def append_all(self, pieces: Iterable[bytes]) -> str:
+        """Add one piece after another; returns the SHA-256 of them together."""
+        digest = sha256()
+        for piece in pieces:
+            self.append(piece)
+            digest.update(piece)
+        return digest.hexdigest()
 
     def _send(self) -> None:
         """Let the thread write the full block, and go on with an empty one."""
@@ -148,6 +157,9 @@ class AppendedFile:
             return
         if self._thread is not None:
             self._thread.shutdown()
+            # Not later, with the blocks, which take long to give back: Python loses a signal that
+            # comes as it forgets a thread.
+            self._thread = None
         os.close(self._descriptor)
         if self._direct is not None and self._direct >= 0:
             os.close(self._direct)

@@ -20,6 +20,7 @@ from payworld.storage.style import check_inside, drop_empty_partitions, is_data_
 
 __all__ = [
     "ASIDE",
+    "ASIDE_FOLDER",
     "aside_folders",
     "do_moves",
     "drop_empty",
@@ -29,7 +30,7 @@ __all__ = [
 
 # Readers of the data folder skip names that begin with an underscore.
 ASIDE = "_replaced"
-_ASIDE_FOLDER = "the folder for what is moved aside"
+ASIDE_FOLDER = "the folder for what is moved aside"
 _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9-]{8}Z(-[0-9]+)?", re.ASCII)
 
 
@@ -57,7 +58,7 @@ def plan_moves(state_dir: Path, output_dir: Path, stamp: str) -> dict[str, Any]:
     }
     for place, names in ((output_dir, moves["output"]), (state_dir, moves["state"])):
         if names:
-            make_below(place / ASIDE / folder, place, _ASIDE_FOLDER)
+            make_below(place / ASIDE / folder, place, ASIDE_FOLDER)
     return moves
 
 
@@ -77,7 +78,7 @@ def do_moves(state_dir: Path, output_dir: Path, moves: dict[str, Any]) -> None:
             check_inside(place, name)
             if os.path.lexists(aside / name) or not os.path.lexists(place / name):
                 continue
-            make_below((aside / name).parent, place, _ASIDE_FOLDER)
+            make_below((aside / name).parent, place, ASIDE_FOLDER)
             with naming(place / name, "move aside"):
                 (place / name).rename(aside / name)
         if names:
@@ -93,8 +94,7 @@ def drop_empty(place: Path) -> None:
     with suppress(OSError):
         for folder in list(aside.iterdir()):
             if _DATED.fullmatch(folder.name) and not folder.is_symlink():
-                # Those of partitions, in the hive layout, first.
-                for below, _, _ in os.walk(folder, topdown=False):
-                    with suppress(OSError):
-                        Path(below).rmdir()
+                drop_empty_partitions(folder)
+                with suppress(OSError):
+                    folder.rmdir()
         aside.rmdir()

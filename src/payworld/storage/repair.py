@@ -15,7 +15,7 @@ from payworld.errors import (
     StateNewerError,
     StorageError,
 )
-from payworld.storage.archive import ASIDE, drop_empty
+from payworld.storage.archive import ASIDE, ASIDE_FOLDER, drop_empty
 from payworld.storage.commit import discard_work, output_of, recover
 from payworld.storage.files import (
     fsync_folder,
@@ -87,7 +87,7 @@ def recover_state(state_dir: Path, stamp: str) -> Recovery:
     aside = None
     if there:
         aside = state_dir / ASIDE / stamp / STATE
-        make_below(aside.parent, state_dir, "the folder for what is moved aside")
+        make_below(aside.parent, state_dir, ASIDE_FOLDER)
     # The copy is whole before the damaged file gives up its name.
     copy = state_dir / f".{STATE}.recovered"
     write_durably(copy, read_bytes(previous))

@@ -153,12 +153,9 @@ def write_merchants(output_dir: Path, frame: pl.DataFrame, name: str) -> dict[st
     """Write a chunk's merchant versions under their partial name, durably; returns its mark."""
     path, style = partial_path(output_dir, name), FileStyle.of(name)
     if style.format == "csv":
-        digest = sha256()
         with writing(path) as file:
-            for piece in _merchant_pieces(frame, style):
-                file.append(piece)
-                digest.update(piece)
-        return {"bytes": file.size, "rows": len(frame), "sha256": digest.hexdigest()}
+            digest = file.append_all(_merchant_pieces(frame, style))
+        return {"bytes": file.size, "rows": len(frame), "sha256": digest}
     from payworld.storage.parquet import write_parquet
 
     descriptor = open_partial(path)

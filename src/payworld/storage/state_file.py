@@ -60,13 +60,10 @@ def encode_state(world: World) -> bytearray:
 
 def write_state(path: Path, pieces: Iterable[bytes]) -> str:
     """Write a state from its pieces under a work name, durably; returns its checksum."""
-    digest = hashlib.sha256()
     with writing(path) as file:
-        for piece in pieces:
-            digest.update(piece)
-            file.append(piece)
-        file.overwrite(_CHECKSUM_AT, digest.hexdigest().encode())
-    return digest.hexdigest()
+        checksum = file.append_all(pieces)
+        file.overwrite(_CHECKSUM_AT, checksum.encode())
+    return checksum
 
 
 def state_pieces(world: World) -> Iterator[bytes]:
