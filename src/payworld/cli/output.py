@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,21 @@ def _noting(came: list[int]) -> Callable[[int, FrameType | None], None]:
         raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
 
     return stop
+
+
+def _not_lost(came: list[int]) -> Callable[[sys.UnraisableHookArgs], None]:
+    """Return a hook that sends a signal again which came where Python ignores what is raised."""
+    before = sys.unraisablehook
+
+    def hook(ignored: sys.UnraisableHookArgs) -> None:
+        if not issubclass(ignored.exc_type, (KeyboardInterrupt, _Terminated)) or not came:
+            before(ignored)
+            return
+        again = threading.Timer(0.01, os.kill, (os.getpid(), came[-1]))
+        again.daemon = True
+        again.start()
+
+    return hook
 
 
 def say(message: str) -> None:
@@ -71,6 +87,7 @@ def guarded(
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     came: list[int] = []
+    unraisable, sys.unraisablehook = sys.unraisablehook, _not_lost(came)
     signal.signal(signal.SIGTERM, _noting(came))
     # A shell lets its background jobs ignore Ctrl-C.
     if before[signal.SIGINT] is not signal.SIG_IGN:
@@ -99,6 +116,7 @@ def guarded(
         _report(debug, _unexpected(error))
         raise typer.Exit(1) from None
     finally:
+        sys.unraisablehook = unraisable
         for number, handler in before.items():
             signal.signal(number, handler)
 
