@@ -71,15 +71,22 @@ def run(
     ] = False,
     start_date: Annotated[
         str | None,
-        typer.Option(envvar="PAYWORLD_START_DATE", help="First day, YYYY-MM-DD."),
+        typer.Option(envvar="PAYWORLD_START_DATE", metavar="DATE", help="First day, YYYY-MM-DD."),
     ] = None,
     end_date: Annotated[
         str | None,
-        typer.Option(envvar="PAYWORLD_END_DATE", help="Last day, YYYY-MM-DD [yesterday]."),
+        typer.Option(
+            envvar="PAYWORLD_END_DATE", metavar="DATE", help="Last day, YYYY-MM-DD [yesterday]."
+        ),
     ] = None,
     date: Annotated[
         str | None,
-        typer.Option("--date", envvar="PAYWORLD_DATE", help="With --incremental: the last day."),
+        typer.Option(
+            "--date",
+            envvar="PAYWORLD_DATE",
+            metavar="DATE",
+            help="With --incremental: the last day.",
+        ),
     ] = None,
     output_dir: OutputDir = None,
     state_dir: StateDir = None,
@@ -94,15 +101,29 @@ def run(
         ),
     ] = None,
     file_format: Annotated[
-        str | None, typer.Option("--format", envvar="PAYWORLD_FORMAT", help="csv or parquet [csv].")
+        str | None,
+        typer.Option(
+            "--format",
+            envvar="PAYWORLD_FORMAT",
+            metavar="csv|parquet",
+            help="csv or parquet [csv].",
+        ),
     ] = None,
     compression: Annotated[
         str | None,
-        typer.Option(envvar="PAYWORLD_COMPRESSION", help="Of CSV files: none, gzip, zstd [none]."),
+        typer.Option(
+            envvar="PAYWORLD_COMPRESSION",
+            metavar="none|gzip|zstd",
+            help="Of CSV files: none, gzip, zstd [none].",
+        ),
     ] = None,
     layout: Annotated[
         str | None,
-        typer.Option(envvar="PAYWORLD_LAYOUT", help="flat, or hive: year=2024/month=01 [flat]."),
+        typer.Option(
+            envvar="PAYWORLD_LAYOUT",
+            metavar="flat|hive",
+            help="flat, or hive: year=2024/month=01 [flat].",
+        ),
     ] = None,
     workers: Annotated[
         int | None,
@@ -254,8 +275,8 @@ def recover(
 
 @app.command()
 def regenerate(
-    start_date: Annotated[str, typer.Option(help="First day, YYYY-MM-DD.")],
-    end_date: Annotated[str, typer.Option(help="Last day, YYYY-MM-DD.")],
+    start_date: Annotated[str, typer.Option(metavar="DATE", help="First day, YYYY-MM-DD.")],
+    end_date: Annotated[str, typer.Option(metavar="DATE", help="Last day, YYYY-MM-DD.")],
     state_dir: StateDir = None,
     output_dir: OutputDir = None,
     json: Json = False,

@@ -42,11 +42,16 @@ DatabaseUrl = Annotated[
     str,
     typer.Option(
         envvar="PAYWORLD_DATABASE_URL",
+        metavar="URL",
         help="SQLite or PostgreSQL; a password is better kept in the environment.",
     ),
 ]
 IfExists = Annotated[
-    str, typer.Option(help="Where the database holds data already: fail, replace or append.")
+    str,
+    typer.Option(
+        metavar="fail|replace|append",
+        help="Where the database holds data already: fail, replace or append.",
+    ),
 ]
 Quiet = Annotated[
     bool, typer.Option("-q", "--quiet", envvar="PAYWORLD_QUIET", help="Print errors alone.")
@@ -56,25 +61,41 @@ Quiet = Annotated[
 @app.callback(invoke_without_command=True)
 def generate(
     context: typer.Context,
-    num_users: Annotated[int | None, typer.Option(help="Users, 1 to 10,000,000 [50].")] = None,
+    num_users: Annotated[
+        int | None, typer.Option(metavar="INTEGER", help="Users, 1 to 10,000,000 [50].")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="File; for csv and parquet a folder [data/users.json]."
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="File; for csv and parquet a folder [data/users.json].",
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(envvar="PAYWORLD_SEED", help="Equal seeds make equal data [42].")
+        int | None,
+        typer.Option(
+            envvar="PAYWORLD_SEED", metavar="INTEGER", help="Equal seeds make equal data [42]."
+        ),
     ] = None,
     as_of: Annotated[
-        str | None, typer.Option(help="The day before which all happened, YYYY-MM-DD [today].")
+        str | None,
+        typer.Option(metavar="DATE", help="The day before which all happened, YYYY-MM-DD [today]."),
     ] = None,
     file_format: Annotated[
-        str | None, typer.Option("--format", help="json, jsonl, csv or parquet [json].")
+        str | None,
+        typer.Option(
+            "--format", metavar="json|jsonl|csv|parquet", help="json, jsonl, csv or parquet [json]."
+        ),
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(envvar="PAYWORLD_FINANCE_CONFIG", help="YAML file with the keys to change."),
+        typer.Option(
+            envvar="PAYWORLD_FINANCE_CONFIG",
+            metavar="FILE",
+            help="YAML file with the keys to change.",
+        ),
     ] = None,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print every knob as commented YAML, and stop.")

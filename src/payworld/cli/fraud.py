@@ -35,7 +35,10 @@ def _whole(what: str) -> Any:
 
 
 _LogLevel = Annotated[
-    str, typer.Option("--log-level", help="debug, info, warning or error: what to say on stderr.")
+    str,
+    typer.Option(
+        "--log-level", metavar="LEVEL", help="debug, info, warning or error: what to say on stderr."
+    ),
 ]
 
 
@@ -43,19 +46,25 @@ _LogLevel = Annotated[
 def run(
     context: typer.Context,
     config: Annotated[
-        Path | None, typer.Option("--config", help="YAML file with the keys to change.")
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="YAML file with the keys to change."),
     ] = None,
     rows: Annotated[int | None, _whole("Payments [1_000_000].")] = None,
-    out: Annotated[str | None, typer.Option(help="Output folder [outputs].")] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Output folder [outputs].")
+    ] = None,
     seed: Annotated[int | None, _whole("Equal seeds give equal files [42].")] = None,
     fraud_rate: Annotated[
-        float | None, typer.Option(help="Share of fraud, 0 to 1; the count is exact [0.003].")
+        float | None,
+        typer.Option(metavar="SHARE", help="Share of fraud, 0 to 1; the count is exact [0.003]."),
     ] = None,
     start_date: Annotated[
-        str | None, typer.Option(help="First day, YYYY-MM-DD [30 days before the run date].")
+        str | None,
+        typer.Option(metavar="DATE", help="First day, YYYY-MM-DD [30 days before the run date]."),
     ] = None,
     end_date: Annotated[
-        str | None, typer.Option(help="Last day, YYYY-MM-DD [the day before the run date].")
+        str | None,
+        typer.Option(metavar="DATE", help="Last day, YYYY-MM-DD [the day before the run date]."),
     ] = None,
     num_workers: Annotated[int | None, _whole("Processes [all cores].")] = None,
     batch_size: Annotated[
@@ -63,23 +72,31 @@ def run(
     ] = None,
     chunk_size: Annotated[int | None, _whole("Rows held in memory at once [100_000].")] = None,
     realism: Annotated[
-        str | None, typer.Option(help="v1: catalogs in memory; v2: written to files first [v1].")
+        str | None,
+        typer.Option(
+            metavar="v1|v2", help="v1: catalogs in memory; v2: written to files first [v1]."
+        ),
     ] = None,
     weekday_weights: Annotated[
-        str | None, typer.Option(help='JSON: {"0": 1, ...}, 0 = Monday to 6.')
+        str | None, typer.Option(metavar="JSON", help='JSON: {"0": 1, ...}, 0 = Monday to 6.')
     ] = None,
     time_components: Annotated[
         str | None,
-        typer.Option(help='JSON: [{"mean_hour": 9, "std_hours": 2, "weight": 1}, ...].'),
+        typer.Option(
+            metavar="JSON", help='JSON: [{"mean_hour": 9, "std_hours": 2, "weight": 1}, ...].'
+        ),
     ] = None,
     schema: Annotated[
-        Path | None, typer.Option(help="YAML schema that reorders, renames or drops columns.")
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML schema that reorders, renames or drops columns."),
     ] = None,
     run_date: Annotated[
-        str | None, typer.Option(help="YYYY-MM-DD, a part of file names [today].")
+        str | None, typer.Option(metavar="DATE", help="YYYY-MM-DD, a part of file names [today].")
     ] = None,
     s3: Annotated[bool | None, typer.Option("--s3/--no-s3", help="Upload to S3 [no].")] = None,
-    file_format: Annotated[str, typer.Option("--format", help="parquet or csv.")] = "parquet",
+    file_format: Annotated[
+        str, typer.Option("--format", metavar="parquet|csv", help="parquet or csv.")
+    ] = "parquet",
     explain_labels: Annotated[
         bool, typer.Option("--explain-labels", help="Write each fraud's origin to a side file.")
     ] = False,

@@ -44,9 +44,14 @@ def files(
     output_dir: OutputDir = None,
     since: Annotated[
         str | None,
-        typer.Option(help="Only files with a day after this one, YYYY-MM-DD: the last you have."),
+        typer.Option(
+            metavar="DATE",
+            help="Only files with a day after this one, YYYY-MM-DD: the last you have.",
+        ),
     ] = None,
-    table: Annotated[str | None, typer.Option(help="Only merchants or transactions.")] = None,
+    table: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Only merchants or transactions.")
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -58,7 +63,9 @@ def files(
 
 def preview(
     table: Annotated[str, typer.Argument(help="transactions or merchants.")],
-    rows: Annotated[int, typer.Option("-n", "--rows", help="How many, 1 to 10,000.")] = 10,
+    rows: Annotated[
+        int, typer.Option("-n", "--rows", metavar="INTEGER", help="How many, 1 to 10,000.")
+    ] = 10,
     all_columns: Annotated[
         bool,
         typer.Option("--all-columns", help="Every column, if need be one below the other."),

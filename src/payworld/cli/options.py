@@ -58,7 +58,12 @@ OutputDir = Annotated[
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", envvar="PAYWORLD_CONFIG", help="YAML file with the keys to change."),
+    typer.Option(
+        "--config",
+        envvar="PAYWORLD_CONFIG",
+        metavar="FILE",
+        help="YAML file with the keys to change.",
+    ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", envvar="PAYWORLD_DEBUG", help="Show tracebacks.")]
 DryRun = Annotated[

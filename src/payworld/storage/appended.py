@@ -157,9 +157,6 @@ class AppendedFile:
             return
         if self._thread is not None:
             self._thread.shutdown()
-            # Not later, with the blocks, which take long to give back: Python loses a signal that
-            # comes as it forgets a thread.
-            self._thread = None
         os.close(self._descriptor)
         if self._direct is not None and self._direct >= 0:
             os.close(self._direct)
