@@ -168,4 +168,4 @@ def regenerate_files(
             say(f"made again: {name}")
         if done.moved:
             say(f"changed files were moved aside: {', '.join(done.moved)}")
-        say(f"{_count(len(done.made), 'file')} made again, {len(done.whole):,} whole")
+        say(f"{_count(len(done.made), 'file')} made again, {len(done.whole):,} already whole")
