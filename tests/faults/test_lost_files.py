@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -69,6 +70,10 @@ def row_again(number: int) -> Change:
     return change
 
 
+def without_last(rows: Rows) -> None:
+    del rows[-1]
+
+
 def swapped(rows: Rows) -> None:
     rows[4], rows[5] = rows[5], rows[4]
 
@@ -112,6 +117,8 @@ BREACHES: dict[str, tuple[str, Change, int, str]] = {
     "a card's number": (CHUNK, in_row(4, "card_profile_id", "CARD0000999999"), 4, "card_profile"),
     "a cost rate": (CHUNK, in_row(6, "transactional_cost_rate", "0.9000"), 6, "cost_rate"),
     "a payment's number": (CHUNK, in_row(8, "payment_id", "TXN0000009999"), 8, "payment_id"),
+    "a status": (CHUNK, in_row(8, "payment_status", "foo"), 8, "approved, declined, failed"),
+    "a type": (CHUNK, in_row(8, "payment_type", ""), 8, "payment_type is none of card_present"),
     "a day outside": (CHUNK, in_row(1, "payment_timestamp", "2024-01-29T10:00:00"), 1, ""),
     "a payment less": (CHUNK, without_row(10), 10, "payment_id"),
     "a payment twice": (CHUNK, row_again(10), 11, "payment_id"),
@@ -187,6 +194,62 @@ def test_verify_names_the_file_and_row_of_a_breach_of_the_laws(
     found = [(b["file"], b["row"] or 0) for b in ended.data["breaches"] if words in b["what"]]
     assert (file, row) in found, ended.data["breaches"]
     assert contents(folders) == before
+
+
+def other_sum(resource: dict[str, Any]) -> None:
+    resource["sums"]["net_profit"] = "-1.00"
+
+
+def without_last_row(resource: dict[str, Any]) -> None:
+    resource["rows"] -= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (other_sum, "net_profit adds up to "),
+        (without_last_row, " rows; the manifest says "),
+    ],
+)
+def test_verify_holds_a_file_against_its_control_totals(
+    faults: FaultServer,
+    tmp_path: Path,
+    csv_world: Folders,
+    change: Callable[[dict[str, Any]], None],
+    words: str,
+) -> None:
+    folders = Case(faults, csv_world, ()).copy(tmp_path / "world")
+    document = orjson.loads((folders.output / MANIFEST).read_bytes())
+    change(next(r for r in document["resources"] if r["path"] == CHUNK))
+    (folders.output / MANIFEST).write_bytes(orjson.dumps(document))
+    ended = faults.run("verify", "--json", *folders.options)
+    assert ended.code == 1, ended.stderr
+    assert any(b["file"] == CHUNK and words in b["what"] for b in ended.data["breaches"])
+
+
+@pytest.mark.parametrize("damage", ["cut", "a flipped bit", "the last row gone"])
+def test_verify_does_not_blame_whole_files_for_a_damaged_one_before_them(
+    faults: FaultServer, tmp_path: Path, csv_world: Folders, damage: str
+) -> None:
+    folders = Case(faults, csv_world, ()).copy(tmp_path / "world")
+    chunk, later = folders.output / CHUNK, "transactions_2024-02-01_2024-02-02.csv"
+    data = bytearray(chunk.read_bytes())
+    if damage == "cut":
+        chunk.write_bytes(data[:-4_000])
+    elif damage == "a flipped bit":
+        data[len(data) // 2] ^= 0x04
+        chunk.write_bytes(data)
+    else:
+        rewritten(chunk, without_last)
+    ended = faults.run("verify", "--json", *folders.options)
+    assert ended.code == 1, ended.stderr
+    files = [breach["file"] for breach in ended.data["breaches"]]
+    assert CHUNK in files
+    if damage == "the last row gone":
+        # The manifest agrees on the rows: the numbers after it tell, once each.
+        assert files.count(later) <= 2
+    else:
+        assert later not in files
 
 
 def test_verify_names_changed_bytes_lost_files_and_days_that_are_nowhere(

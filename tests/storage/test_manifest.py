@@ -66,6 +66,27 @@ def test_rows_are_those_of_the_files(folders: Folders, resources: list[dict[str,
         assert resource["rows"] == rows
 
 
+def test_sums_are_those_of_the_files_to_the_cent(
+    folders: Folders, resources: list[dict[str, Any]]
+) -> None:
+    import polars as pl
+
+    for resource in resources:
+        if resource["table"] == "merchants":
+            assert "sums" not in resource
+            continue
+        path, names = folders.output / resource["path"], list(resource["sums"])
+        assert names == ["payment_amount", "transactional_cost_amount", "mdr_amount", "net_profit"]
+        frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
+        cents = frame.select(pl.col(names).cast(pl.Float64) * 100).select(
+            pl.all().round(0).cast(pl.Int64).sum()
+        )
+        assert {name: round(float(text) * 100) for name, text in resource["sums"].items()} == (
+            cents.to_dicts()[0]
+        )
+        assert all(len(text.partition(".")[2]) == 2 for text in resource["sums"].values())
+
+
 def test_columns_are_those_of_the_files_in_their_order(
     folders: Folders, resources: list[dict[str, Any]]
 ) -> None:

@@ -152,8 +152,8 @@ class _Maker:
             self._chunk = ChunkFile(self._output_dir, item["period"], style)
         key = (id(rules), self._chunk.style)
         encoder = self._encoders.setdefault(key, make_encoder(self._chunk.style, rules))
-        for part in render_task(task.blocks, rules, encoder):
-            self._chunk.append(part, 0)
+        for part in render_task(task.blocks, rules, encoder).parts:
+            self._chunk.append(part)
 
     def end_day(self, world: World) -> None:
         """Put the files in place whose period ends with the world's last day."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from payworld.engine.encode import ArrowEncoder, CompressedEncoder, CsvEncoder, Encoder
-from payworld.engine.tasks import Bytes
+from payworld.engine.tasks import Bytes, Rendered
 from payworld.storage.style import FileStyle
 from payworld.synthesis.plan import BlockPlan
 from payworld.synthesis.rules import Rules
@@ -29,16 +27,22 @@ def make_encoder(style: FileStyle, rules: Rules) -> Encoder:
 
 def render_task(
     blocks: list[tuple[BlockPlan, CardPool]], rules: Rules, encoder: Encoder
-) -> Iterator[Bytes]:
-    """Yield the bytes of a task's blocks, in order; small blocks are encoded together."""
+) -> Rendered:
+    """Return the bytes of a task's blocks, in order; small blocks are encoded together."""
+    parts: list[Bytes] = []
     waiting: list[TransactionColumns] = []
-    rows = 0
+    rows = amount = cost = mdr = 0
     most = 0 if encoder.takes_one_block else ENCODE_ROWS
     for block, pool in blocks:
         if rows and rows + block.payments > most:
-            yield from encoder.encode(join_columns(waiting))
+            parts += encoder.encode(join_columns(waiting))
             waiting, rows = [], 0
-        waiting.append(render_block(block, pool, rules))
+        columns = render_block(block, pool, rules)
+        amount += int(columns.amount_cents.sum())
+        cost += int(columns.cost_cents.sum())
+        mdr += int(columns.mdr_cents.sum())
+        waiting.append(columns)
         rows += block.payments
     if rows:
-        yield from encoder.encode(join_columns(waiting))
+        parts += encoder.encode(join_columns(waiting))
+    return Rendered(parts, (amount, cost, mdr))

@@ -163,8 +163,8 @@ def _generate(
 ) -> Outcome:
     on_progress(run.world.last_day, 0)
     days = (_days_ahead if renderer.has_workers else _days)(run, rules)
-    for task, parts in renderer.render(cut_tasks(days, last_days), run.is_busy):
-        run.take(task, parts)
+    for task, rendered in renderer.render(cut_tasks(days, last_days), run.is_busy):
+        run.take(task, rendered)
         on_progress(run.world.last_day, run.outcome.rows)
     if run.world.last_day == run.request.period.end and run.pending:
         # A run that was cut short between its last chunk and the commit.

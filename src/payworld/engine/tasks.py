@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from payworld.storage.manifest import Cents
 from payworld.synthesis.plan import BlockPlan, DayPlan
 from payworld.world.state import CardPool, World
 
-__all__ = ["TASK_ROWS", "Bytes", "Task", "cut_tasks"]
+__all__ = ["TASK_ROWS", "Bytes", "Rendered", "Task", "cut_tasks"]
 
-# What a task becomes, in pieces.
 Bytes = bytes | memoryview
 
 # Rows of a task: each message, and each call of the writer, has a cost of its own; more rows crowd
@@ -28,6 +28,14 @@ class Task:
     blocks: list[tuple[BlockPlan, CardPool]]
     rows: int
     world: World | None
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """What a task becomes: its bytes, in pieces, and the sums of its money in cents."""
+
+    parts: list[Bytes]
+    cents: Cents
 
 
 def cut_tasks(days: Iterable[tuple[World, DayPlan]], last_days: set[int]) -> Iterator[Task]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from payworld.engine.request import Outcome, Request
 from payworld.engine.step import step_day
-from payworld.engine.tasks import Bytes, Task
+from payworld.engine.tasks import Rendered, Task
 from payworld.storage.archive import aside_folders, plan_moves
 from payworld.storage.commit import (
     commit,
@@ -123,15 +123,15 @@ class Work:
         self.outcome.resumed_from = checkpoint["day"]
         return True
 
-    def take(self, task: Task, parts: list[Bytes]) -> None:
+    def take(self, task: Task, rendered: Rendered) -> None:
         """Write a task's bytes; at a chunk's end make its files whole and perhaps commit."""
         chunk = self.chunk
         if chunk is None:
             period = self._period_from[self.world.last_day + 1]
             chunk = self.chunk = ChunkFile(self.request.output_dir, period, self.request.style)
-        for part in parts:
-            chunk.append(part, 0)
-        chunk.rows += task.rows
+        for part in rendered.parts:
+            chunk.append(part)
+        chunk.count(task.rows, rendered.cents)
         self.outcome.rows += task.rows
         if task.world is None:
             return
@@ -179,7 +179,7 @@ class Work:
             made.result() if made else self._write_merchants(self.world, period),
             file_entry(
                 "transactions", chunk.name, period, self.label, chunk.rows, chunk.bytes,
-                chunk.sha256,
+                chunk.sha256, chunk.cents,
             ),
         ]  # fmt: skip
         self.chunk = None

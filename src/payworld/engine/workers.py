@@ -31,7 +31,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from payworld.engine.processes import begin_work, cores, death_of, end_all, start, stay_on
-from payworld.engine.tasks import TASK_ROWS, Bytes, Task
+from payworld.engine.tasks import TASK_ROWS, Rendered, Task
 from payworld.errors import WorkerError
 from payworld.storage.style import FileStyle
 from payworld.synthesis.plan import BlockPlan
@@ -106,13 +106,12 @@ class _Job:
     """A task that is given to a worker and a slot of its memory, or rendered by the parent."""
 
     task: Task
-    worker: _Worker | None = None
+    at: _Worker | Rendered
     slot: int = 0
-    parts: list[Bytes] = field(default_factory=list)
 
     def is_done(self) -> bool:
         """Return whether its bytes are there. A worker answers its tasks in order."""
-        return self.worker is None or self.worker.pipe.poll()
+        return isinstance(self.at, Rendered) or self.at.pipe.poll()
 
 
 # Blocks with the places of their pools among those that go along, after the last one sent.
@@ -139,7 +138,7 @@ def _unpacked(parcel: _Parcel, pool: CardPool) -> tuple[_Blocks, CardPool]:
     return [(block, pools[at]) for block, at in places], pools[-1]
 
 
-def _load(rules: Rules, style: FileStyle) -> Callable[[_Blocks], Iterator[Bytes]]:
+def _load(rules: Rules, style: FileStyle) -> Callable[[_Blocks], Rendered]:
     """Return what renders blocks, ready to begin; loads Polars, which takes a while."""
     from payworld.engine.render import make_encoder, render_task
 
@@ -170,10 +169,11 @@ def _work(
                     given = memory[at : at + given]
                 parcel = pickle.loads(given)  # noqa: S301  # of this very process's parent
                 blocks, pool = _unpacked(parcel, pool)
-                for part in render(blocks):
+                rendered = render(blocks)
+                for part in rendered.parts:
                     memory[at : at + len(part)] = part
                     at += len(part)
-                pipe.send((first, at))
+                pipe.send((first, at, rendered.cents))
             except Exception:  # noqa: BLE001  # whatever it was, the parent reports it
                 pipe.send(traceback.format_exc())
 
@@ -234,7 +234,7 @@ class Renderer:
 
     def render(
         self, tasks: Iterable[Task], is_busy: Callable[[], bool] = lambda: False
-    ) -> Iterator[tuple[Task, list[Bytes]]]:
+    ) -> Iterator[tuple[Task, Rendered]]:
         """Yield each task with its bytes, in order; the bytes hold until the next is taken.
 
         While this process is busy with other things, its workers render alone. Raises WorkerError
@@ -250,19 +250,19 @@ class Renderer:
             if worker is not None:
                 jobs.append(self._give(worker, task))
                 continue
-            while sum(job.worker is None for job in jobs) > OWN_AHEAD:
+            while sum(isinstance(job.at, Rendered) for job in jobs) > OWN_AHEAD:
                 yield from self._finish(jobs.popleft())
             # All have enough to do, or a slot cannot hold it (very busy merchants).
-            jobs.append(_Job(task, parts=list(self._own.result()(task.blocks))))
+            jobs.append(_Job(task, self._own.result()(task.blocks)))
         while jobs:
             yield from self._finish(jobs.popleft())
 
     @cached_property
-    def _own(self) -> Future[Callable[[_Blocks], Iterator[Bytes]]]:
+    def _own(self) -> Future[Callable[[_Blocks], Rendered]]:
         """What renders in this process, loaded by a thread from when it is first asked for."""
         if not self._workers:
             # Nobody else is at work meanwhile.
-            loaded: Future[Callable[[_Blocks], Iterator[Bytes]]] = Future()
+            loaded: Future[Callable[[_Blocks], Rendered]] = Future()
             loaded.set_result(_load(self._rules, self._style))
             return loaded
         thread = ThreadPoolExecutor(1)
@@ -291,10 +291,10 @@ class Renderer:
             raise death_of(worker.process, _WAY_OUT) from error
         return _Job(task, worker, slot)
 
-    def _finish(self, job: _Job) -> Iterator[tuple[Task, list[Bytes]]]:
-        worker = job.worker
-        if worker is None:
-            yield job.task, job.parts
+    def _finish(self, job: _Job) -> Iterator[tuple[Task, Rendered]]:
+        worker = job.at
+        if isinstance(worker, Rendered):
+            yield job.task, worker
             return
         try:
             answer = worker.pipe.recv()
@@ -302,6 +302,6 @@ class Renderer:
             raise death_of(worker.process, _WAY_OUT) from error
         if isinstance(answer, str):
             raise WorkerError(f"a worker process failed:\n{answer}")
-        first, end = answer
-        yield job.task, [memoryview(worker.memory)[first:end]]
+        first, end, cents = answer
+        yield job.task, Rendered([memoryview(worker.memory)[first:end]], cents)
         worker.slots.append(job.slot)

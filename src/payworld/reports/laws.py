@@ -10,6 +10,7 @@ import polars as pl
 from payworld.reports.card_laws import CardLaws
 from payworld.reports.columns import is_value, numbers, seconds_and_days, units
 from payworld.reports.versions import VersionsInForce
+from payworld.schema import TRANSACTIONS
 from payworld.synthesis.rules import BLOCK, Rules
 from payworld.timeline import Period
 from payworld.world.arrays import BoolArray, Int32Array, IntArray
@@ -46,7 +47,9 @@ class PaymentLaws:
         self._places = pl.Series(_place_keys(places.lat_e6, places.lng_e6)).unique()
         self.last_paid = np.zeros(len(world.merchants), np.int64)
         self._has_all = True
-        self._next_payment = 1
+        # The numbers of the last two payments.
+        self._last_two = np.array([-1, 0])
+        self._file_first = 1
         # Day, block and second of the last payment, in one number each.
         self._last_day = self._last_block = self._last_second = 0
         self._next_file_day = world.start_day
@@ -57,12 +60,14 @@ class PaymentLaws:
         self._adrift = period.start != self._next_file_day
         if self._adrift:
             self.lose()
+        self._file_first = int(self._last_two[-1]) + 1
         self._next_file_day = period.end + 1
 
-    def skip(self, rows: int) -> None:
-        """Step over a file that cannot be read: numbers are taken up again from what follows."""
+    def end_file(self, rows: int) -> None:
+        """Go on as if the file that was begun had held so many payments, not those that it has."""
         if rows:
-            self._next_payment += rows
+            last = self._file_first + rows - 1
+            self._last_two = np.array([last - 1, last])
             self.lose()
 
     def lose(self) -> None:
@@ -88,6 +93,10 @@ class PaymentLaws:
         yield from self._numbering(batch, days, period)
         yield from self._order(seconds, days, ordinal)
         yield from self._hours(seconds, days)
+        for column in ("payment_type", "payment_status"):
+            words = TRANSACTIONS.column(column).values
+            known = batch[column].is_in(words).fill_null(value=False).to_numpy()
+            yield ~known, f"{column} is none of {', '.join(words)}"
         merchants = self._merchants
         exists = (ordinal >= 0) & (ordinal < len(merchants))
         yield ~exists, "merchant_id: there is no such merchant"
@@ -104,10 +113,14 @@ class PaymentLaws:
     def _numbering(self, batch: pl.DataFrame, days: IntArray, period: Period) -> Checks:
         found = numbers(batch["payment_id"], "TXN")
         if self._adrift:
-            self._next_payment, self._adrift = int(found[0]), False
-        expected = self._next_payment + np.arange(len(batch))
-        yield found != expected, "payment_id does not follow the payment before it"
-        self._next_payment += len(batch)
+            self._file_first, self._adrift = int(found[0]), False
+            self._last_two = found[0] - np.array([2, 1])
+        all_numbers = np.concatenate([self._last_two, found])
+        follows = found == all_numbers[1:-1] + 1
+        # One that stands after a wrong number, but in its place, is no breach of its own.
+        follows |= found == all_numbers[:-2] + 2
+        yield ~follows, "payment_id does not follow the payment before it"
+        self._last_two = all_numbers[-2:]
         yield (days < period.start) | (days > period.end), "the day is not in the file's period"
 
     def _order(self, seconds: IntArray, days: IntArray, ordinal: IntArray) -> Checks:

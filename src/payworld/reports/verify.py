@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from payworld.errors import StorageError
 from payworld.reports.laws import PaymentLaws
 from payworld.schema import MERCHANTS, TRANSACTIONS
 from payworld.storage.files import file_sha256, other_than_file
-from payworld.storage.manifest import check_same_world
+from payworld.storage.manifest import SUMMED, check_same_world
 from payworld.storage.read import read_batches
 from payworld.storage.reference import load_reference
 from payworld.storage.style import check_inside, data_files
@@ -154,6 +155,25 @@ def _payments(path: Path, report: Report, name: str) -> Iterator[pl.DataFrame]:
         report.add(name, 0, str(error))
 
 
+def _check_payments(report: Report, path: Path, resource: dict[str, Any], laws: PaymentLaws) -> int:
+    """Check a file's payments one by one and together; returns how many there are."""
+    name, rows = resource["path"], 0
+    sums = dict.fromkeys(SUMMED, Decimal("0.00"))
+    for batch in _payments(path, report, name):
+        for row, what in laws.check(batch, _period(resource), TOLD):
+            report.add(name, rows + row + 1, what)
+        rows += len(batch)
+        sums = {column: total + Decimal(batch[column].sum()) for column, total in sums.items()}
+    report.rows += rows
+    if rows != resource["rows"]:
+        laws.end_file(resource["rows"])
+        report.add(name, 0, f"{rows:,} rows; the manifest says {resource['rows']:,}")
+    for column, told in resource.get("sums", {}).items():
+        if (found := str(sums.get(column))) != told:
+            report.add(name, 0, f"{column} adds up to {found}; the manifest says {told}")
+    return rows
+
+
 def _check_file(
     report: Report, output_dir: Path, resource: dict[str, Any], world: World, laws: PaymentLaws
 ) -> int:
@@ -167,7 +187,7 @@ def _check_file(
     if is_payments:
         laws.begin_file(period)
     if not (_check_way(report, output_dir, name) and _check_bytes(report, path, resource)):
-        laws.skip(int(resource["rows"]) if is_payments else 0)
+        laws.end_file(int(resource["rows"]) if is_payments else 0)
         return 0
     if not is_payments:
         try:
@@ -175,16 +195,7 @@ def _check_file(
         except StorageError as error:
             report.add(name, 0, str(error))
         return 0
-    rows = 0
-    for batch in _payments(path, report, name):
-        for row, what in laws.check(batch, period, TOLD):
-            report.add(name, rows + row + 1, what)
-        rows += len(batch)
-    report.rows += rows
-    if rows != resource["rows"]:
-        laws.lose()
-        report.add(name, 0, f"{rows:,} rows; the manifest says {resource['rows']:,}")
-    return rows
+    return _check_payments(report, path, resource, laws)
 
 
 def verify(

@@ -5,6 +5,7 @@ An ingest reads it to know which files are there, their schema, rows, bytes and 
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from payworld.world.state import World
 __all__ = [
     "MANIFEST",
     "STAGED",
+    "SUMMED",
+    "Cents",
     "check_same_world",
     "file_entry",
     "publish_manifest",
@@ -32,6 +35,10 @@ __all__ = [
 
 MANIFEST = "datapackage.json"
 STAGED = ".datapackage.json.next"
+
+# The sums of a file's payments, in cents: payment_amount, transactional_cost_amount and mdr_amount.
+Cents = tuple[int, int, int]
+SUMMED = ("payment_amount", "transactional_cost_amount", "mdr_amount", "net_profit")
 
 # Frictionless knows gz; zst is what others would say.
 _COMPRESSIONS = {"gzip": "gz", "zstd": "zst"}
@@ -46,15 +53,32 @@ def world_identity(world: World) -> dict[str, Any]:
     }
 
 
+def _sums(cents: Cents) -> dict[str, str]:
+    amount, cost, mdr = cents
+    values = (amount, cost, mdr, mdr - cost)
+    return {name: str(Decimal(n).scaleb(-2)) for name, n in zip(SUMMED, values, strict=True)}
+
+
 def file_entry(
-    table: str, path: str, period: Period, run: str, rows: int, size: int, sha256: str
+    table: str,
+    path: str,
+    period: Period,
+    run: str,
+    rows: int,
+    size: int,
+    sha256: str,
+    cents: Cents | None = None,
 ) -> dict[str, Any]:
-    """Return the resource of a file, without its schema and dialect, which follow from it."""
+    """Return the resource of a file, without its schema and dialect, which follow from it.
+
+    Payments have the sums of their money, as decimal numbers in text: JSON's own are binary.
+    """
     return {
         "name": Path(path).name.partition(".")[0].lower(),
         "table": table,
         "path": path,
         "rows": rows,
+        **({} if cents is None else {"sums": _sums(cents)}),
         "bytes": size,
         "hash": f"sha256:{sha256}",
         "period": {"start": iso(period.start), "end": iso(period.end)},
@@ -86,6 +110,9 @@ def _check_resource(resource: dict[str, Any]) -> None:
     for key, kind in (("hash", str), ("rows", int), ("bytes", int)):
         if not isinstance(resource[key], kind):
             raise TypeError(f"{key} of {name} is not of type {kind.__name__}")
+    sums = resource.get("sums", {})
+    if not isinstance(sums, dict) or not all(isinstance(value, str) for value in sums.values()):
+        raise TypeError(f"sums of {name} are not decimal numbers in text")
     if resource["table"] not in TABLES:
         raise ValueError(f"{name} is of no table that payworld writes")
     for end in ("start", "end"):

@@ -23,6 +23,7 @@ from payworld.storage.files import (
     prefix_hash,
     remove,
 )
+from payworld.storage.manifest import Cents
 from payworld.storage.style import FileStyle, partial_path
 from payworld.timeline import Period
 
@@ -56,6 +57,7 @@ class ChunkFile:
         self._whole = self.path.with_name(self.path.name + ".whole")
         self.bytes: int = mark["bytes"] if mark else 0
         self.rows: int = mark["rows"] if mark else 0
+        self.cents: Cents = tuple(mark["cents"]) if mark else (0, 0, 0)
         self.sha256 = ""
         self._digest = prefix_hash(self.path, self.bytes) if mark else sha256()
         self._file = AppendedFile(self.path, keep=self.bytes)
@@ -64,7 +66,7 @@ class ChunkFile:
 
     def _append_head(self) -> None:
         if self.style.format == "csv":
-            self.append(compress(csv_header(TRANSACTIONS.names), self.style.compression), 0)
+            self.append(compress(csv_header(TRANSACTIONS.names), self.style.compression))
         else:
             import polars as pl
 
@@ -72,7 +74,7 @@ class ChunkFile:
 
             # A chunk without a payment still has its columns.
             empty = pl.DataFrame(schema=frame_schema(TRANSACTIONS))
-            self.append(arrow_stream(empty), 0)
+            self.append(arrow_stream(empty))
 
     @classmethod
     def resume(
@@ -88,21 +90,31 @@ class ChunkFile:
             return None
         return chunk
 
-    def append(self, data: memoryview | bytes, rows: int) -> None:
-        """Add rendered bytes that hold a number of rows."""
+    def append(self, data: memoryview | bytes) -> None:
+        """Add rendered bytes; what they hold is told to `count`."""
         view = memoryview(data)
         self.bytes += len(view)
-        self.rows += rows
         while view:
             # What has just been copied is hashed out of the processor's cache.
             piece, view = view[:PIECE_BYTES], view[PIECE_BYTES:]
             self._file.append(piece)
             self._digest.update(piece)
 
+    def count(self, rows: int, cents: Cents) -> None:
+        """Note that so many rows, with so much money, have been appended."""
+        self.rows += rows
+        amount, cost, mdr = self.cents
+        self.cents = (amount + cents[0], cost + cents[1], mdr + cents[2])
+
     def mark(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the file, which holds it from now on."""
         self._file.flush()
-        return {"bytes": self.bytes, "rows": self.rows, "sha256": self._digest.hexdigest()}
+        return {
+            "bytes": self.bytes,
+            "rows": self.rows,
+            "cents": self.cents,
+            "sha256": self._digest.hexdigest(),
+        }
 
     def finish(self) -> None:
         """Make the file whole and force it to the disk; it still has its partial name."""
