@@ -10,6 +10,7 @@ PayworldError                 exit code 1
 │   └── StateNewerError       3: a newer payworld wrote it
 ├── LockedError               75: another run holds the world (EX_TEMPFAIL)
 ├── StorageError              1: a path cannot be read or written
+│   └── NoSpaceError          1: the disk or the quota is full
 ├── ConflictError             1: a final name is taken by other bytes
 ├── PublishError              1: object storage refused, or could not be reached
 ├── WorkerError               1: a worker process died
@@ -25,6 +26,7 @@ __all__ = [
     "ConflictError",
     "LockedError",
     "MissingExtraError",
+    "NoSpaceError",
     "PayworldError",
     "PublishError",
     "StateCorruptError",
@@ -84,6 +86,10 @@ class LockedError(PayworldError):
 
 class StorageError(PayworldError):
     """A file or folder cannot be read, written or trusted."""
+
+
+class NoSpaceError(StorageError):
+    """The disk or the user's quota is full."""
 
 
 class ConflictError(PayworldError):

@@ -164,3 +164,36 @@ def test_a_run_that_finishes_what_another_began_can_be_killed_too(
         if wrong := case.check_resumed(folders, expected):
             failures.append(f"killed {when} operation {at} {second.operations[at - 1]}: {wrong}")
     assert failures == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["incremental", "initial, a commit a chunk", "replace"])
+def test_a_decided_commit_that_has_lost_a_part_is_made_again(
+    faults: FaultServer, tmp_path: Path, name: str
+) -> None:
+    """After a power cut that took a name, or a hand that tidied up what begins with a dot."""
+    make_world, make_case = CASES[name]
+    case = make_case(faults, make_world(faults, tmp_path / "template"))
+    undisturbed, expected = case.undisturbed(tmp_path / "undisturbed")
+    # Which state was the one before is told by what was moved aside.
+    failures, tried = [], set()
+    for at, (operation, *_) in enumerate(undisturbed.operations, start=1):
+        if operation not in ("rename", "replace"):
+            continue
+        folders = case.copy(tmp_path / "killed")
+        assert case.run(folders, Fault(at)).code == -signal.SIGKILL
+        parts = [
+            path for path in folders.root.rglob(".*") if path.name.endswith((".partial", "xt"))
+        ]
+        for part in [path.relative_to(folders.root) for path in parts]:
+            folders = case.copy(tmp_path / "killed")
+            assert case.run(folders, Fault(at)).code == -signal.SIGKILL
+            (folders.root / part).unlink()
+            tried.add(part.name)
+            if wrong := case.check_resumed(folders, expected):
+                failures.append(
+                    f"killed at {undisturbed.operations[at - 1]}, without {part}: {wrong}"
+                )
+    assert failures == []
+    assert {".datapackage.json.next", ".merchants.json.next"} < tried
+    assert any(part.startswith(".transactions_") for part in tried)

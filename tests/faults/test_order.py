@@ -68,15 +68,20 @@ class PowerCut:
         self.wrong: list[str] = []
         self.dirty: set[str] = set()
         self.unforced: dict[str, set[str]] = {}
+        self.unforced_work: dict[str, set[str]] = {}
         self.decided = False
 
     def see(self, name: str, path: str, target: str = "") -> None:
         if name in ("create", "write", "pwrite64"):
             self.dirty.add(path)
+            if name == "create":
+                self.unforced_work.setdefault(str(Path(path).parent), set()).add(path)
         elif name == "fsync":
             self.dirty.discard(path)
             self.unforced.pop(path, None)
-            self.decided = self.decided or path == self.journal
+            self.unforced_work.pop(path, None)
+            if path == self.journal:
+                self.decide()
         elif name == "mkdir":
             self.unforced.setdefault(str(Path(path).parent), set()).add(path)
         elif name == "rename":
@@ -86,9 +91,17 @@ class PowerCut:
                 self.wrong.append(f"the journal goes before {pending} are forced")
             self.decided = False
 
+    def decide(self) -> None:
+        self.decided = True
+        for names in self.unforced_work.values():
+            self.wrong += [f"decided before the name of {name} was forced" for name in names]
+        self.unforced_work.clear()
+
     def rename(self, path: str, target: str) -> None:
         kind = Path(target).name
         is_work = kind.startswith(".") and kind != ".journal"
+        for names in self.unforced_work.values():
+            names.discard(path)
         if path in self.dirty:
             self.dirty.discard(path)
             self.dirty.add(target)

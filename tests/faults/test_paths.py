@@ -121,6 +121,7 @@ REFUSED: dict[str, tuple[Change, int, tuple[str, ...]]] = {
     "the journal is a folder": (folder_at("state/.journal"), 1, (".journal", "folder")),
     "the note is a folder": (folder_at("state/.holder.json"), 1, (".holder.json", "folder")),
     "a partial is a folder": (folder_at(f"raw_data/.{CHUNK}.partial"), 1, (CHUNK, "folder")),
+    "the previous state is a folder": (folder_at(f"state/{PREVIOUS}"), 1, (PREVIOUS, "folder")),
     "the next state is a folder": (folder_at("state/.merchants.json.next"), 1, ("folder",)),
     "the state is a pipe": (pipe_at(f"state/{STATE}"), 1, (STATE, "named pipe")),
     "the manifest is a pipe": (pipe_at(f"raw_data/{MANIFEST}"), 1, (MANIFEST, "named pipe")),

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a command between two lines of payworld's own code."""
+"""SIGINT and SIGTERM end a command in payworld's own code, never in the middle of others'."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 __all__ = ["Signals", "Terminated"]
 
@@ -14,6 +14,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 GRACE_SECONDS = 0.25
 IMPORT_SECONDS = 1.5
 PATIENCE_SECONDS = 1.0
+AGAIN_SECONDS = 0.01
 
 
 class Terminated(BaseException):
@@ -25,15 +26,17 @@ def _is_ours(frame: FrameType) -> bool:
     return name.partition(".")[0] == "payworld" and name != __name__
 
 
-def _callers(frame: FrameType | None) -> list[FrameType]:
-    """Return the frames of others' code from this one on, and the frame of ours that called it."""
+def _others(frame: FrameType | None) -> list[FrameType]:
+    """Return the frames of others' code from this one on, up to the one that ours called."""
     frames = []
-    while frame is not None:
+    while frame is not None and not _is_ours(frame):
         frames.append(frame)
-        if _is_ours(frame):
-            break
         frame = frame.f_back
     return frames
+
+
+def _is_stopping() -> bool:
+    return isinstance(sys.exc_info()[1], (KeyboardInterrupt, Terminated))
 
 
 def _trace_no_calls(*_: object) -> None:
@@ -45,8 +48,8 @@ class Signals:
 
     Not wherever the signal finds Python: in code of others what is raised may be lost (in a
     destructor), kill an extension module (while it imports another one) or leave a lock held.
-    So it is raised at the next line of our own code that runs, the way a debugger stops a program,
-    or after GRACE_SECONDS where others' code waits for something.
+    So the call that our own code made of it is let return, and what it returns is the exception;
+    or, where it waits for something, it is raised there after GRACE_SECONDS.
     """
 
     def __init__(self) -> None:
@@ -90,46 +93,52 @@ class Signals:
         # Whoever is impatient presses twice.
         if self._raised_at is not None and now - self._raised_at < PATIENCE_SECONDS:
             return
-        self.number = self.number or number
-        self._came_at = now
-        self._raised_at = None
-        if frame is not None and _is_ours(frame):
-            self._raise()
-        self._arm(frame)
+        # Polars, too, raises KeyboardInterrupt for SIGINT: what that unwinds is not disturbed.
+        is_raised = not self.number and _is_stopping()
+        self.number, self._came_at = self.number or number, now
+        self._raised_at = now if is_raised else None
+        if not is_raised:
+            self._arm(frame)
 
     def _on_alarm(self, _number: int, frame: FrameType | None) -> None:
         if self._over or self._raised_at is not None:
             return
-        names = {str(caller.f_globals.get("__name__")) for caller in _callers(frame)}
+        names = {str(other.f_globals.get("__name__")) for other in _others(frame)}
         waited = time.monotonic() - self._came_at
-        if "importlib._bootstrap" in names and waited < IMPORT_SECONDS:
+        if waited < GRACE_SECONDS:
+            self._arm(frame)
+        elif "importlib._bootstrap" in names and waited < IMPORT_SECONDS:
             signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
-            return
-        self._raise()
+        else:
+            self._raise()
 
     def _on_unraisable(self, ignored: sys.UnraisableHookArgs) -> None:
         if not issubclass(ignored.exc_type, (KeyboardInterrupt, Terminated)) or self._over:
             self._hook(ignored)
             return
-        self._raised_at = None
-        self._arm(sys._getframe(1))
+        # Here it would be lost again.
+        self._raised_at, self._came_at = None, time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
 
     def _arm(self, frame: FrameType | None) -> None:
+        others = _others(frame)
+        if not others:
+            self._raise()
         signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
-        nearest = _callers(frame)[-1:]
-        if nearest and _is_ours(nearest[0]):
-            self._traced = nearest[0]
-            self._traced.f_trace = self._on_line
-            sys.settrace(_trace_no_calls)
+        self._traced = others[-1]
+        self._traced.f_trace, self._traced.f_trace_lines = self._on_event, False
+        sys.settrace(_trace_no_calls)
 
-    def _on_line(self, *_: object) -> None:
-        self._raise()
+    def _on_event(self, _frame: FrameType, event: str, _argument: object) -> Any:
+        if event == "return":
+            self._raise()
+        return self._on_event
 
     def _disarm(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         if self._traced is not None:
             sys.settrace(None)
-            self._traced.f_trace = None
+            self._traced.f_trace, self._traced.f_trace_lines = None, True
             self._traced = None
 
     def _raise(self) -> None:

@@ -8,13 +8,18 @@ from datetime import date
 import numpy as np
 
 from payworld.config.model import SIZES
+from payworld.storage.style import FileStyle
 from payworld.synthesis.rules import Rules
 from payworld.synthesis.volumes import LEVELS, LOWEST_MEAN, MEAN_SPREAD
 from payworld.timeline import Period, month_chunks, weekday
 from payworld.world.arrays import FloatArray
 from payworld.world.state import World
 
-__all__ = ["expected_first_rows", "expected_rows"]
+__all__ = ["expected_bytes", "expected_first_rows", "expected_rows"]
+
+# Bytes of a payment as measured in the default world; Parquet is spooled for a month first.
+_PAYMENT_BYTES = {"csv": 165, "gzip": 40, "zstd": 37, "parquet": 25}
+_SPOOLED_BYTES = 290
 
 
 def _mean_counts(rules: Rules, month: int) -> FloatArray:
@@ -32,6 +37,14 @@ def expected_rows(world: World, rules: Rules, period: Period) -> int:
     merchants = world.merchants
     by_size = np.bincount(merchants.size[merchants.active], minlength=3).astype(np.float64)
     return _rows_of(by_size, rules, period)
+
+
+def expected_bytes(world: World, rules: Rules, period: Period, style: FileStyle) -> int:
+    """Return about how many bytes the payments of a period will take while they are made."""
+    rows = expected_rows(world, rules, period)
+    kind = style.format if style.compression == "none" else style.compression
+    spooled = rows * min(31, period.days) // period.days if kind == "parquet" else 0
+    return rows * _PAYMENT_BYTES[kind] + spooled * _SPOOLED_BYTES
 
 
 def expected_first_rows(rules: Rules, period: Period) -> int:

@@ -6,17 +6,17 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from payworld.engine.estimate import expected_first_rows, expected_rows
+from payworld.engine.estimate import expected_bytes, expected_first_rows, expected_rows
 from payworld.engine.processes import core_count
 from payworld.engine.request import Held, Outcome, Request
 from payworld.engine.step import step_day
 from payworld.engine.tasks import cut_tasks
 from payworld.engine.work import Work
 from payworld.engine.workers import Renderer
-from payworld.errors import ConflictError, StorageError, UsageError
+from payworld.errors import ConflictError, NoSpaceError, StorageError, UsageError
 from payworld.schema import TABLES
 from payworld.storage.archive import replaced_names
-from payworld.storage.commit import check_targets
+from payworld.storage.commit import check_state_targets, check_targets
 from payworld.storage.manifest import check_same_world
 from payworld.storage.reference import load_reference
 from payworld.synthesis.plan import DayPlan
@@ -99,11 +99,24 @@ def execute(
         run, chunks = _prepare(request, held, world.with_config(request.config), rules)
         try:
             return _generate(run, rules, {chunk.end for chunk in chunks}, renderer, on_progress)
+        except NoSpaceError as error:
+            run.abandon()
+            raise NoSpaceError(f"{error}{_space_for_the_rest(run, rules)}") from error
         except (StorageError, ConflictError, MemoryError):
             run.abandon()
             raise
         finally:
             run.close()
+
+
+def _space_for_the_rest(run: Work, rules: Rules) -> str:
+    """Return what a run that goes on later will need, from its last commit on, in words."""
+    world, request = run.outcome.world, run.request
+    left = Period(world.last_day + 1, request.period.end)
+    if left.start > left.end:
+        return ""
+    needed = expected_bytes(world, rules, left, request.style)
+    return f"; the days from {iso(left.start)} on need about {needed:,} bytes"
 
 
 def _worker_count(request: Request, rules: Rules, past: World | None) -> int:
@@ -125,6 +138,7 @@ def _prepare(request: Request, held: Held, world: World, rules: Rules) -> tuple[
     chunks = plan_chunks(request.period, manifest)
     names = {request.style.path(t, c) for c in chunks for t in TABLES}
     check_targets(request.output_dir, request.period, names, leaving)
+    check_state_targets(request.state_dir)
     run = Work(request, world, held.base, chunks)
     run.outcome.warning = missing_before(world, manifest)
     run.begin(held.records, rules)

@@ -36,7 +36,7 @@ from payworld.storage.files import (
     write_durably,
 )
 from payworld.storage.journal import JOURNAL, Journal, read_journal
-from payworld.storage.manifest import STAGED, publish_manifest, stage_manifest
+from payworld.storage.manifest import STAGED, publish_manifest, read_manifest, stage_manifest
 from payworld.storage.state_file import (
     PREVIOUS,
     SEARCH_VERSION,
@@ -60,6 +60,7 @@ from payworld.world.codec import FORMAT_VERSION
 from payworld.world.state import World
 
 __all__ = [
+    "check_state_targets",
     "check_targets",
     "commit",
     "discard_work",
@@ -95,6 +96,15 @@ def check_targets(
             raise ConflictError(
                 f"{str(output_dir / name)!r} is a {kind} where a file would be published; move it "
                 "away"
+            )
+
+
+def check_state_targets(state_dir: Path) -> None:
+    """Raise ConflictError if a folder has the name of what a commit writes beside the state."""
+    for name in (PREVIOUS, NEXT_STATE, f".{PREVIOUS}.next"):
+        if other_than_file(state_dir / name) == "folder":
+            raise ConflictError(
+                f"{str(state_dir / name)!r} is a folder where a file would be written; move it away"
             )
 
 
@@ -140,6 +150,9 @@ def commit(
         "entries": entries,
         "moves": moves,
     }
+    # Their names too: the decision must not outlive what it names.
+    fsync_folder(output_dir)
+    fsync_folder(state_dir)
     journal.append({"commit": record}, durably=True)
     _roll_forward(state_dir, record)
 
@@ -154,13 +167,55 @@ def output_of(state_dir: Path, record: dict[str, Any]) -> Path:
     return Path(os.path.normpath(state_dir.resolve() / record["output_dir"]))
 
 
-def _roll_forward(state_dir: Path, record: dict[str, Any]) -> None:
-    output_dir = output_of(state_dir, record)
+def _check_output(output_dir: Path) -> None:
     if not check_folder(output_dir, "the output folder of a run that was cut short,"):
         raise StorageError(
             f"a run was cut short while it published files to {str(output_dir)!r}, which is gone; "
             "put it back and run again"
         )
+
+
+def _is_committed(state_dir: Path, checksum: str) -> bool:
+    """Return whether the state is that of a commit; also if it cannot be read any more."""
+    if not os.path.lexists(state_dir / STATE):
+        return False
+    try:
+        return state_checksum(read_bytes(state_dir / STATE)) == checksum
+    except (StateCorruptError, StorageError):
+        return True
+
+
+def _is_all_there(state_dir: Path, record: dict[str, Any]) -> bool:
+    """Return whether everything that a decided commit has yet to publish is there."""
+    if not os.path.lexists(state_dir / NEXT_STATE):
+        # With its final name it was the last; what is gone now was lost later.
+        return _is_committed(state_dir, record["state"])
+    output_dir, entries = output_of(state_dir, record), record["entries"]
+    for entry in entries:
+        places = partial_path(output_dir, entry["path"]), output_dir / entry["path"]
+        if not any(still_whole(p, entry["hash"].removeprefix("sha256:")) for p in places):
+            return False
+    if os.path.lexists(output_dir / STAGED):
+        return True
+    manifest = read_manifest(output_dir) or {"resources": []}
+    listed = {(resource["path"], resource["hash"]) for resource in manifest["resources"]}
+    return {(entry["path"], entry["hash"]) for entry in entries} <= listed
+
+
+def _withdraw(state_dir: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Take back a commit that cannot be finished: its days are made again. Returns the header."""
+    record, header = records[-1]["commit"], records[0]
+    if record["moves"]:
+        # A part of the world that is replaced may have been moved already.
+        do_moves(state_dir, output_of(state_dir, record), record["moves"])
+        header = {**header, "base": None, "replaces": False}
+    journal = Journal(state_dir, header)
+    journal.close()
+    return header
+
+
+def _roll_forward(state_dir: Path, record: dict[str, Any]) -> None:
+    output_dir = output_of(state_dir, record)
     if record["moves"]:
         do_moves(state_dir, output_dir, record["moves"])
     for entry in record["entries"]:
@@ -227,6 +282,9 @@ def recover(state_dir: Path) -> list[dict[str, Any]]:
         return records
     record = records[-1]["commit"]
     _check_staged(state_dir, record["state"])
+    _check_output(output_of(state_dir, record))
+    if not _is_all_there(state_dir, record):
+        return [_withdraw(state_dir, records)]
     _roll_forward(state_dir, record)
     header = {**records[0], "base": record["state"], "replaces": False}
     if record["entries"][-1]["period"]["end"] == header["end"]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from payworld.errors import ConflictError, StorageError
+from payworld.errors import ConflictError, NoSpaceError, StorageError
 
 __all__ = [
     "begin_writing",
@@ -86,7 +86,8 @@ def naming(path: Path, action: str, needed: int = 0, bound: str = "at least") ->
     except OSError as error:
         reason = _reason(path, error)
         space = f" ({bound} {needed:,} bytes are needed)" if needed else ""
-        raise StorageError(f"cannot {action} {str(path)!r}: {reason}{space}") from error
+        kind = NoSpaceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
+        raise kind(f"cannot {action} {str(path)!r}: {reason}{space}") from error
 
 
 def check_folder(path: Path, option: str) -> bool:
