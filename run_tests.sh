@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# ./run_tests.sh                     every check, then the whole test suite, the slow tests too
-# ./run_tests.sh ARGS...             pytest ARGS alone, without the checks: -m "not slow", -k state
+# ./run_tests.sh                     every check, then the tests but for the slow ones: a few minutes
+# ./run_tests.sh --slow ARGS...      the slow tests: kills, real servers, ingests; CI runs them too
+# ./run_tests.sh ARGS...             pytest ARGS alone, without the checks: -k state, tests/laws
 # ./run_tests.sh --job JOB ARGS...   pytest ARGS on tests/jobs/JOB, in .venv-JOB: spark, dbt, airflow
 set -euo pipefail
 
@@ -21,7 +22,12 @@ need_java() {
 }
 
 kind=test
-if [[ ${1-} == --job ]]; then
+# Counting logical cores: with psutil installed, `auto` counts physical ones.
+parallel=(-n logical --dist loadgroup)
+if [[ ${1-} == --slow ]]; then
+    shift
+    set -- "${parallel[@]}" -m slow "$@"
+elif [[ ${1-} == --job ]]; then
     kind=${2-}
     case $kind in
     spark) need_java ;;
@@ -54,8 +60,7 @@ check ruff check .
 check ruff format --check .
 check mypy
 check lint-imports --no-logo
-# Counting logical cores: with psutil installed, `auto` counts physical ones.
-check python -m pytest -n logical --dist loadgroup
+check python -m pytest "${parallel[@]}" -m "not slow"
 
 if ((${#failed[@]} > 0)); then
     printf 'failed: %s\n' "${failed[@]}" >&2

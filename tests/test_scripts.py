@@ -195,4 +195,4 @@ def test_ci_goes_on_after_a_step_that_failed_and_ends_with_its_failure(checkout:
     ended = run(checkout / ".ci" / "run", cwd=checkout)
     assert ended.returncode == 1
     told = [line for line in ended.stdout.splitlines() if line.startswith("ran")]
-    assert told == ["ran ", "ran --job spark", "ran --job dbt", "ran --job airflow"]
+    assert told == ["ran ", "ran --slow", "ran --job spark", "ran --job dbt", "ran --job airflow"]
