@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from payworld.errors import ConfigError
 
-__all__ = ["parse_document", "to_commented_yaml", "validate"]
+__all__ = ["parse_document", "to_commented_yaml", "to_plain_yaml", "validate"]
 
 MAX_DOCUMENT_BYTES = 4_000_000
 MAX_DEPTH = 20
@@ -56,6 +56,21 @@ class _StrictLoader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+# What YAML 1.2 reads as numbers and PyYAML, which knows YAML 1.1 alone, as text: 1e-3, -.5
+# (https://yaml.org/spec/1.2.2/#1032-tag-resolution).
+_NUMBER_OF_1_2 = re.compile(
+    r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+|[-+]\.[0-9]+)\Z"
+)
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """SafeDumper that quotes every text that a reader of YAML 1.1 or 1.2 takes for a number."""
+
+
+for _style in (_StrictLoader, _PlainDumper):
+    _style.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER_OF_1_2, list("-+.0123456789"))
 
 
 def parse_document(text: str, source: str) -> dict[str, Any]:
@@ -166,9 +181,23 @@ def _overlay_values(base: BaseModel, given: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _scalar(value: Any) -> str:
-    # JSON's scalars and flow lists are YAML too, and quote every string that needs it.
-    return json.dumps(value, ensure_ascii=False)
+def _flow(value: Any) -> str:
+    """Return a value in one line, which every reader of YAML 1.1 and 1.2 takes for the same.
+
+    >>> _flow([1e-05, 0.5, "1e-05", {0: 1e16}])
+    '[1.0e-05, 0.5, "1e-05", {"0": 1.0e+16}]'
+    """
+    if isinstance(value, Mapping):
+        pairs = [f"{_flow(str(key))}: {_flow(below)}" for key, below in value.items()]
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_flow, value))}]"
+    # JSON's scalars are YAML too, and quote every string that needs it.
+    text = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float) and "." not in text:
+        # YAML 1.1 takes a number with an exponent and no point for text.
+        text = text.replace("e", ".0e")
+    return text
 
 
 def _lines(model: BaseModel, indent: str) -> Iterator[str]:
@@ -183,11 +212,15 @@ def _lines(model: BaseModel, indent: str) -> Iterator[str]:
             yield comment
             yield f"{indent}{name}:"
             for item in value:
-                yield f"{indent}  - {_scalar(item.model_dump(mode='json'))}"
+                yield f"{indent}  - {_flow(item.model_dump(mode='json'))}"
         else:
-            plain = list(value) if isinstance(value, tuple) else value
             yield comment
-            yield f"{indent}{name}: {_scalar(plain)}"
+            yield f"{indent}{name}: {_flow(value)}"
+
+
+def to_plain_yaml(data: Mapping[str, Any]) -> str:
+    """Return plain data as YAML in blocks; `parse_document` reads it back equal."""
+    return yaml.dump(data, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def to_commented_yaml(model: BaseModel, title: str) -> str:

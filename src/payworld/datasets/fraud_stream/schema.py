@@ -7,10 +7,9 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 import pyarrow as pa
-import yaml
 from pydantic import BeforeValidator, Field, field_validator
 
-from payworld.config.document import parse_document, validate
+from payworld.config.document import parse_document, to_plain_yaml, validate
 from payworld.config.types import Section
 from payworld.errors import ConfigError
 from payworld.storage.package_tables import read_package_text
@@ -84,7 +83,7 @@ class FraudSchema(Section):
     def to_yaml(self) -> str:
         """Return the whole schema as YAML; it reads back equal."""
         data = self.model_dump(mode="json", exclude_none=True)
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+        return to_plain_yaml(data)
 
     def arrow(self) -> pa.Schema:
         """Return the columns as an Arrow schema."""
