@@ -167,11 +167,13 @@ def _write(
     speak: Callable[[str, str], None],
 ) -> None:
     from payworld.datasets.fraud_stream.run import FraudRun
-    from payworld.storage.fraud_s3 import require_boto3
+    from payworld.storage.fraud_s3 import checked_bucket, require_boto3
 
     if config.s3_upload:
         # Before an hour's work, not after it.
         require_boto3()
+        if bucket := os.environ.get(RAW_BUCKET):
+            checked_bucket(bucket)
     run = FraudRun(config, schema, run_date, arguments.file_format, arguments.explain_labels)
     result = run.write(lambda message: speak("debug", message))
     for path in result.catalogs:

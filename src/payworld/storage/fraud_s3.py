@@ -23,15 +23,20 @@ from payworld.errors import (
     StorageError,
 )
 from payworld.storage.files import file_sha256
-from payworld.storage.s3_errors import code, without_secrets
+from payworld.storage.fraud_files import check_whole, stream_key
+from payworld.storage.s3_errors import advice, code, without_passwords, without_secrets
 
-__all__ = ["ARTIFACTS_PARAMETER", "RAW_PARAMETER", "AwsError", "Uploader", "require_boto3"]
+__all__ = [
+    "ARTIFACTS_PARAMETER",
+    "RAW_PARAMETER",
+    "AwsError",
+    "Uploader",
+    "checked_bucket",
+    "require_boto3",
+]
 
 RAW_PARAMETER = "/fraud/raw_bucket_name"
 ARTIFACTS_PARAMETER = "/fraud/artifacts_bucket_name"
-
-_PAYMENTS = re.compile(r"payments_[0-9_]+_([0-9]{4})-([0-9]{2})-[0-9]{2}\.(parquet|csv)")
-_CATALOGS = ("customers.parquet", "merchants.parquet", "cards.parquet")
 
 _PART_BYTES = 16 << 20
 _ATTEMPTS = 5
@@ -42,19 +47,32 @@ _HASH = "sha256"
 # Without the right to list, S3 does not tell whether an object is there.
 _UNKNOWN = ("403", "404", "AccessDenied", "NoSuchBucket", "NoSuchKey")
 
+_RIGHTS = "give this identity the right to it (s3:PutObject, s3:GetObject, ssm:GetParameter)"
+_BUSY = "AWS is throttling: try again later"
+_NO_BUCKET = "make the bucket, or name another in RAW_BUCKET"
+# Besides what s3_errors advises; an answer to HEAD has no code but the status.
 _ADVICE = {
-    "AccessDenied": "give this identity the right to it (s3:PutObject, ssm:GetParameter)",
-    "AccessDeniedException": "give this identity the right to it (ssm:GetParameter)",
-    "403": "give this identity the right to it (s3:PutObject, s3:GetObject)",
-    "NoSuchBucket": "make the bucket, or name another in RAW_BUCKET",
-    "404": "make the bucket, or name another in RAW_BUCKET",
+    "AccessDenied": _RIGHTS,
+    "AccessDeniedException": _RIGHTS,
+    "AllAccessDisabled": _RIGHTS,
+    "403": _RIGHTS,
+    "NoSuchBucket": _NO_BUCKET,
+    "404": _NO_BUCKET,
     "ParameterNotFound": "create the parameter, or name the bucket in RAW_BUCKET",
-    "ExpiredToken": "renew the credentials",
-    "InvalidAccessKeyId": "check the credentials",
-    "SignatureDoesNotMatch": "check the credentials",
-    "SlowDown": "S3 is throttling: try again later",
-    "ThrottlingException": "SSM is throttling: try again later",
+    "SlowDown": _BUSY,
+    "503": _BUSY,
+    "ThrottlingException": _BUSY,
+    "400": "renew or correct the credentials, and check the region",
+    "InvalidSignatureException": "check the credentials",
+    "UnrecognizedClientException": "check the credentials",
+    "BadDigest": "bytes were damaged on their way: try again",
+    "NoSuchUpload": "another program ended this upload: try again",
+    "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile",
+    "NoRegionError": "set AWS_DEFAULT_REGION",
 }
+
+# A bucket's name or the ARN of an access point, as boto3 takes them.
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]|arn:[!-~]+")
 
 
 class AwsError(PayworldError):
@@ -77,15 +95,8 @@ class Uploader:
 
     def __init__(self, raw_bucket: str | None) -> None:
         require_boto3()
-        import boto3
-
         self._raw_bucket = raw_bucket
         self._open = ExitStack()
-        try:
-            self._session = boto3.session.Session()
-        except Exception as error:
-            # A profile that does not exist, or a configuration file that cannot be read.
-            raise AwsError(f"the AWS configuration is not usable: {error}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -102,26 +113,37 @@ class Uploader:
         """Upload a file and return its s3:// address; AwsError says how to try again."""
         if not path.is_file():
             raise StorageError(f"cannot upload {str(path)!r}: there is no such file")
-        key = _key(path)
+        key = stream_key(path)
+        check_whole(path)
+        command = f"`gen fraud upload {shlex.quote(str(path))}`"
         try:
             bucket = self._bucket(key)
             self._send(path, bucket, key)
         except AwsError as error:
-            command = f"gen fraud upload {shlex.quote(str(path))}"
             raise AwsError(
-                f"{error}. The local file is kept: upload it again with `{command}`"
+                f"{error}. The local file is kept: upload it again with {command}"
+            ) from error
+        except ConflictError as error:
+            raise ConflictError(
+                f"{error}. The local file is kept: then upload it with {command}"
             ) from error
         return f"s3://{bucket}/{key}"
 
     def _bucket(self, key: str) -> str:
         if key.startswith("payments/") and self._raw_bucket:
-            return self._raw_bucket
+            return checked_bucket(self._raw_bucket)
         name = RAW_PARAMETER if key.startswith("payments/") else ARTIFACTS_PARAMETER
         try:
             answer = self._client("ssm").get_parameter(Name=name, WithDecryption=True)
         except Exception as error:
             raise self._explained(f"cannot read the SSM parameter {name}", error) from error
-        return str(answer["Parameter"]["Value"])
+        bucket = str(answer["Parameter"]["Value"])
+        if not _BUCKET.fullmatch(bucket):
+            raise AwsError(
+                f"the SSM parameter {name} holds {bucket!r}: expected the name of a bucket alone; "
+                "correct the parameter"
+            )
+        return bucket
 
     def _send(self, path: Path, bucket: str, key: str) -> None:
         from boto3.s3.transfer import TransferConfig
@@ -150,14 +172,30 @@ class Uploader:
         except Exception as error:
             if code(error) in _UNKNOWN:
                 return False
-            raise self._explained(f"cannot look for s3://{bucket}/{key}", error) from error
+            said = self._in_words(error, bucket, key)
+            raise self._explained(f"cannot look for s3://{bucket}/{key}", said) from error
         is_same: bool = found.get("Metadata", {}).get(_HASH) == digest
         if not is_same and key.startswith("payments/"):
             raise ConflictError(
                 f"s3://{bucket}/{key} exists and holds other bytes; payworld never overwrites "
-                "payments: remove the object, or name another bucket. The local file is kept"
+                "payments: remove the object, or name another bucket"
             )
         return is_same
+
+    def _in_words(self, error: Exception, bucket: str, key: str) -> Exception:
+        """Return the error that GET gives where HEAD, whose answers have no body, gave a number."""
+        if code(error).isdigit():
+            try:
+                self._s3.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")["Body"].close()
+            except Exception as other:  # noqa: BLE001  # the first error holds if this says no more
+                return error if code(other) in ("", "NoSuchKey", "InvalidRange") else other
+        return error
+
+    @cached_property
+    def _session(self) -> Any:
+        import boto3
+
+        return boto3.session.Session()
 
     @cached_property
     def _s3(self) -> Any:
@@ -178,31 +216,21 @@ class Uploader:
 
     def _explained(self, what: str, error: Exception) -> AwsError:
         """Return an error of AWS with its reason and way out, and without credentials."""
-        cause: BaseException | None = error
-        found = ""
-        while cause is not None and not found:
-            found = code(cause) if isinstance(cause, Exception) else ""
-            cause = cause.__cause__ or cause.__context__
-        kind = type(error).__name__
-        advice = _ADVICE.get(found) or {
-            "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile",
-            "NoRegionError": "set AWS_DEFAULT_REGION",
-        }.get(kind, "check the connection, the region and AWS_ENDPOINT_URL")
-        return AwsError(without_secrets(f"{what}: {error}; {advice}", self._session))
+        message = without_passwords(f"{what}: {error}; {advice(error, _ADVICE)}")
+        # No session: the error is that there can be none.
+        return AwsError(without_secrets(message, self.__dict__.get("_session")))
+
+
+def checked_bucket(name: str) -> str:
+    """Return a bucket's name as RAW_BUCKET gives it; ConfigError if it can be none."""
+    if not _BUCKET.fullmatch(name):
+        raise ConfigError(
+            f"RAW_BUCKET = {name!r}: expected the name of a bucket alone, such as my-bucket: 3 or "
+            "more letters, digits, '.', '-', '_'"
+        )
+    return name
 
 
 def _has_own_endpoint() -> bool:
     """Return whether the servers are not AWS's own: most of those know no bucket's host name."""
     return any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"))
-
-
-def _key(path: Path) -> str:
-    """Return the key of a payments or catalog file; ConfigError for any other."""
-    if match := _PAYMENTS.fullmatch(path.name):
-        return f"payments/year={match[1]}/month={match[2]}/{path.name}"
-    if path.name in _CATALOGS:
-        return f"catalogues/{path.name}"
-    raise ConfigError(
-        f"{str(path)!r} is not a file of the fraud stream; expected "
-        f"payments_<rows>_<run date>.parquet or .csv, or one of {', '.join(_CATALOGS)}"
-    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["code", "reason", "without_secrets"]
+__all__ = ["advice", "code", "reason", "without_passwords", "without_secrets"]
 
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
@@ -42,10 +44,46 @@ _ADVICE = {
 }
 
 
-def code(error: Exception) -> str:
+_NOWHERE = "check the connection, the region and AWS_ENDPOINT_URL"
+
+
+def code(error: BaseException) -> str:
     """Return the code that a store answered with; empty: there was no answer."""
     response = getattr(error, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def advice(error: BaseException, own: Mapping[str, str] | None = None) -> str:
+    """Return what to do about an error of boto3, or about what caused it.
+
+    `own` goes over what is advised elsewhere, by code or by the name of the class.
+
+    >>> advice(TimeoutError("no answer"))
+    'check the connection, the region and AWS_ENDPOINT_URL'
+    """
+    known = {**_ADVICE, **(own or {})}
+    for cause in _causes(error):
+        names = [code(cause), *(kind.__name__ for kind in type(cause).__mro__)]
+        for name in names:
+            if name in known:
+                return known[name]
+    return _NOWHERE
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def without_passwords(message: str) -> str:
+    """Return a message without the user and password of the addresses in it.
+
+    >>> without_passwords("no answer from http://me:se/cr@t@127.0.0.1:9/raw")
+    'no answer from http://***@127.0.0.1:9/raw'
+    """
+    # A password may hold an unquoted slash or @: up to the last @ of the address.
+    return re.sub(r"://\S*@", "://***@", message)
 
 
 def reason(error: Exception) -> str:
@@ -54,9 +92,7 @@ def reason(error: Exception) -> str:
     >>> reason(TimeoutError("no answer"))
     'no answer; check the connection, the region and AWS_ENDPOINT_URL'
     """
-    names = [code(error), *(kind.__name__ for kind in type(error).__mro__)]
-    advice = next((_ADVICE[name] for name in names if name in _ADVICE), None)
-    return f"{error}; {advice or 'check the connection, the region and AWS_ENDPOINT_URL'}"
+    return without_passwords(f"{error}; {advice(error)}")
 
 
 def without_secrets(message: str, session: Any) -> str:
