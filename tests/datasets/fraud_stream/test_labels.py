@@ -1,32 +1,36 @@
-from typing import Any
-
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.datasets.fraud_stream.builders import configured, frame_of, written
+from tests.datasets.fraud_stream.builders import configured, most_with_a_burst
 
 from payworld.datasets.fraud_stream.api import label_fraud
 from payworld.datasets.fraud_stream.catalogs import make_catalogs
 from payworld.datasets.fraud_stream.columns import Renderer
 from payworld.datasets.fraud_stream.config import FraudConfig, LabelConfig
-from payworld.datasets.fraud_stream.draws import draw_payments
+from payworld.datasets.fraud_stream.draws import draw_origins, draw_payments
 from payworld.datasets.fraud_stream.labels import fraud_count, logits, sigmoid, split_count
-from payworld.datasets.fraud_stream.plan import BLOCK_ROWS, make_plan
+from payworld.datasets.fraud_stream.plan import GROUP_ROWS, make_plan
 from payworld.datasets.fraud_stream.relabel import FraudColumns
 from payworld.errors import UsageError
 from payworld.randomness import stream
-
-MODEL, BURST, FILLED = 1, 2, 3
 
 
 def origins(config: FraudConfig) -> np.ndarray:
     catalogs = make_catalogs(config)
     plan = make_plan(config, catalogs)
     return np.concatenate(
-        [draw_payments(plan, catalogs, block).origin for block in range(plan.blocks)]
+        [
+            draw_origins(
+                plan,
+                catalogs,
+                group,
+                [draw_payments(plan, catalogs, b) for b in plan.blocks_of(group)],
+            )
+            for group in range(plan.groups)
+        ]
     )
 
 
@@ -56,53 +60,6 @@ def test_the_count_is_exact_whatever_the_bursts(
     assert np.count_nonzero(origins(config)) == round(rate * rows)
 
 
-def sliding_maximum(frame: pl.DataFrame, window_s: int) -> int:
-    """Return the most bursts' frauds of a merchant in any stretch of the window's length."""
-    most = 0
-    for _, part in frame.filter(pl.col("label_origin") == "burst").group_by("merchant_id"):
-        times = np.sort(part["event_time"].dt.timestamp("us").to_numpy())
-        ends = np.searchsorted(times, times + window_s * 1_000_000, side="left")
-        most = max(most, int((ends - np.arange(len(times))).max()))
-    return most
-
-
-@pytest.mark.parametrize("window", [60, 1_800, 86_400])
-@pytest.mark.parametrize("factor", [2, 10])
-def test_no_stretch_of_the_windows_length_holds_more_than_the_factor(
-    tmp_path: Any, window: int, factor: int
-) -> None:
-    changes: dict[str, Any] = {
-        "labels": {"burst_window_s": window, "burst_factor": factor},
-        "fraud_rate": 0.03,
-    }
-    result = written(tmp_path, explain=True, total_rows=120_000, **changes)
-    assert result.labels is not None
-    labels = frame_of(result.labels)
-    assert len(labels) == 3_600
-    joined = frame_of(result.path).join(labels, on="transaction_id")
-    assert joined["label_fraud"].all()
-    assert len(joined) == 3_600
-    named = joined.rename({"origin": "label_origin"})
-    assert 2 <= sliding_maximum(named, window) <= factor
-
-
-def test_bursts_crowd_at_one_merchant_in_their_window() -> None:
-    config = configured(total_rows=200_000, fraud_rate=0.01)
-    catalogs = make_catalogs(config)
-    plan = make_plan(config, catalogs)
-    blocks = [draw_payments(plan, catalogs, block) for block in range(plan.blocks)]
-    merchants = np.concatenate([block.merchants for block in blocks])
-    instants = np.concatenate([block.instants for block in blocks])
-    origin = np.concatenate([block.origin for block in blocks])
-    assert abs(np.count_nonzero(origin == BURST) / 2_000 - 0.3) < 0.05
-    cell = merchants[origin == BURST].astype(np.int64) * 10**6 + (
-        instants[origin == BURST] // (1_800 * 10**9) % 10**6
-    )
-    sizes = np.unique(cell, return_counts=True)[1]
-    assert sizes.max() >= 8
-    assert np.average(sizes, weights=sizes) > 4
-
-
 def test_labels_follow_the_model() -> None:
     config = configured(
         total_rows=400_000,
@@ -112,7 +69,7 @@ def test_labels_follow_the_model() -> None:
     )
     catalogs = make_catalogs(config)
     plan = make_plan(config, catalogs)
-    logit, fraud = [], []
+    logit = []
     for block in range(plan.blocks):
         part = draw_payments(plan, catalogs, block)
         hours = part.instants // (3_600 * 10**9) % 24
@@ -125,22 +82,22 @@ def test_labels_follow_the_model() -> None:
                 config.labels,
             )
         )
-        fraud.append(part.origin > 0)
     expected = sigmoid(np.concatenate(logit).astype(np.float64) + plan.intercept)
-    observed = np.concatenate(fraud)
+    observed = origins(config) > 0
     assert abs(expected.mean() / 0.05 - 1) < 0.02
     for rows in np.array_split(np.argsort(expected), 10):
         wanted = expected[rows].sum()
         assert abs(observed[rows].sum() - wanted) < 5 * np.sqrt(wanted) + 0.03 * wanted
 
 
-def test_the_plan_gives_each_block_its_share() -> None:
-    config = configured(total_rows=10 * BLOCK_ROWS, fraud_rate=0.02)
+def test_the_plan_gives_each_row_group_its_share() -> None:
+    config = configured(total_rows=10 * GROUP_ROWS + 1_000, fraud_rate=0.02)
     plan = make_plan(config, make_catalogs(config))
     quotas = plan.quotas
     assert quotas.total.sum() == fraud_count(config.total_rows, 0.02)
-    assert (quotas.total <= BLOCK_ROWS).all()
-    assert (quotas.total > 0.3 * quotas.total.mean()).all()
+    assert (quotas.total <= GROUP_ROWS).all()
+    assert quotas.total[-1] <= 1_000
+    assert (quotas.total[:-1] > 0.5 * quotas.total[:-1].mean()).all()
     assert (quotas.model + quotas.bursts <= quotas.total).all()
 
 
@@ -171,7 +128,7 @@ def test_labels_a_frame_of_the_callers_own_exactly(rows: int, rate: float) -> No
     assert labelled["label_fraud"].sum() == round(rate * rows)
     assert labelled.drop("label_fraud", "label_origin").equals(frame)
     assert ((labelled["label_origin"] != "none") == labelled["label_fraud"]).all()
-    assert sliding_maximum(labelled, 1_800) <= 10
+    assert most_with_a_burst(labelled, 1_800) <= 10
 
 
 def test_labels_an_arrow_table_as_it_does_the_frame() -> None:

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from payworld.datasets.fraud_stream.arrow import booleans, dictionary, numbers, strings
 from payworld.datasets.fraud_stream.catalogs import Catalogs
 from payworld.datasets.fraud_stream.config import DEVICE_TYPES
-from payworld.datasets.fraud_stream.draws import Payments, draw_cards, draw_payments, recurring_rows
+from payworld.datasets.fraud_stream.draws import (
+    Payments,
+    draw_cards,
+    draw_origins,
+    draw_payments,
+    recurring_rows,
+)
 from payworld.datasets.fraud_stream.features import CHANNELS, ENTRY_MODES, FeatureRules, Features
 from payworld.datasets.fraud_stream.pans import SCHEMES
 from payworld.datasets.fraud_stream.plan import Plan
@@ -137,7 +143,7 @@ class Renderer:
             cards=np.concatenate([part.cards for part in payments]),
             merchants=np.concatenate([part.merchants for part in payments]),
             amounts=np.concatenate([part.amounts for part in payments]),
-            origin=np.concatenate([part.origin for part in payments]),
+            origin=draw_origins(self._plan, self._catalogs, number, payments),
             is_recurring=np.concatenate([_recurring_flags(part) for part in payments]),
             features=_joined(features),
         )

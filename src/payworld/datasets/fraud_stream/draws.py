@@ -1,7 +1,8 @@
-"""The draws of one block: when, which card and merchant, how much, and whether it is fraud."""
+"""The draws of a block: when, which card and merchant, how much; and which of a group are fraud."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,12 @@ from numpy.typing import NDArray
 from payworld.datasets.fraud_stream.alias import AliasTable
 from payworld.datasets.fraud_stream.amounts import amounts_of, draw_amounts, rounded
 from payworld.datasets.fraud_stream.catalogs import Catalogs
-from payworld.datasets.fraud_stream.labels import choose_frauds, draw_keys, logits
+from payworld.datasets.fraud_stream.labels import Keys, Places, choose_frauds, draw_keys, logits
 from payworld.datasets.fraud_stream.plan import Plan
 from payworld.randomness import hash_bits, stream
 from payworld.world.arrays import BoolArray, ByteArray, FloatArray, Int32Array, IntArray
 
-__all__ = ["Payments", "Recurring", "draw_cards", "draw_payments", "recurring_rows"]
+__all__ = ["Payments", "Recurring", "draw_cards", "draw_origins", "draw_payments", "recurring_rows"]
 
 # How far a recurring amount strays from its series' amount.
 _RECURRING_SPREAD = 0.01
@@ -40,7 +41,7 @@ class Payments:
     cards: Int32Array
     merchants: Int32Array
     amounts: FloatArray
-    origin: ByteArray
+    logit: Keys
     recurring: Recurring
 
 
@@ -118,22 +119,8 @@ def _draw_merchants(plan: Plan, catalogs: Catalogs, block: int, recurring: Recur
     return merchants
 
 
-def _windows(plan: Plan, instants: IntArray, block: int) -> IntArray:
-    """Return each payment's window for bursts, counted from an even one; -1 where none can be.
-
-    A window belongs to the block in which it begins: no two blocks make bursts in one.
-    """
-    window_ns = plan.config.labels.burst_window_s * 1_000_000_000
-    window: IntArray = instants // window_ns
-    number: IntArray = window - (window[0] & ~1)
-    if block:
-        begin = plan.calendar.instants(plan.edges[block : block + 1])[0][0]
-        number[window <= begin // window_ns] = -1
-    return number
-
-
 def draw_payments(plan: Plan, catalogs: Catalogs, block: int) -> Payments:
-    """Draw what labels depend on, and the labels, for one block."""
+    """Draw what labels depend on, for one block."""
     config, n = plan.config, plan.rows_of(block)
     recurring = recurring_rows(plan, block)
     cards = draw_cards(plan, catalogs, block, recurring)
@@ -148,24 +135,52 @@ def draw_payments(plan: Plan, catalogs: Catalogs, block: int) -> Payments:
     at = recurring.rows
     pairs = cards[at].astype(np.int64) * len(catalogs.merchants) + merchants[at]
     amounts[at] = _series_amounts(plan, recurring, pairs)
-    origin = np.zeros(n, np.uint8)
-    quotas = plan.quotas
-    quota = (int(quotas.model[block]), int(quotas.bursts[block]), int(quotas.total[block]))
-    if quota[2]:
-        logit = logits(
-            amounts,
-            catalogs.merchants.risk32[merchants],
-            catalogs.cards.risk32[cards],
-            night,
-            config.labels,
-        )
-        keys = draw_keys(stream(config.seed, "fraud.label", block=block), logit)
-        origin = choose_frauds(
-            keys,
-            merchants,
-            _windows(plan, instants, block),
-            quota,
-            config.labels.burst_factor,
-            len(catalogs.merchants),
-        )
-    return Payments(instants, cards, merchants, amounts, origin, recurring)
+    logit = logits(
+        amounts,
+        catalogs.merchants.risk32[merchants],
+        catalogs.cards.risk32[cards],
+        night,
+        config.labels,
+    )
+    return Payments(instants, cards, merchants, amounts, logit, recurring)
+
+
+def draw_origins(
+    plan: Plan, catalogs: Catalogs, group: int, payments: Sequence[Payments]
+) -> ByteArray:
+    """Draw which payments of a row group, given by block, are fraud: their origin, 0 for none."""
+    config, quotas = plan.config, plan.quotas
+    quota = (int(quotas.model[group]), int(quotas.bursts[group]), int(quotas.total[group]))
+    if not quota[2]:
+        return np.zeros(sum(len(part.cards) for part in payments), np.uint8)
+    keys = [
+        draw_keys(stream(config.seed, "fraud.label", block=block), part.logit)
+        for block, part in zip(plan.blocks_of(group), payments, strict=True)
+    ]
+    places = _places(
+        plan,
+        group,
+        np.concatenate([part.instants for part in payments]),
+        np.concatenate([part.merchants for part in payments]),
+        len(catalogs.merchants),
+    )
+    return choose_frauds(np.concatenate(keys), places, quota, config.labels.burst_factor)
+
+
+def _places(
+    plan: Plan, group: int, instants: IntArray, merchants: Int32Array, merchant_count: int
+) -> Places:
+    """Return where a row group's payments stand for bursts.
+
+    Bursts keep a window's length away from where groups meet, so that no group needs to know the
+    frauds of another; nothing is before the first and after the last.
+    """
+    window_ns = plan.config.labels.burst_window_s * 1_000_000_000
+    window: IntArray = instants // window_ns
+    is_open = np.ones(len(instants), np.bool_)
+    if group > 0:
+        is_open &= instants >= plan.meetings[group] + window_ns
+    if group < plan.groups - 1:
+        is_open &= instants < plan.meetings[group + 1] - window_ns
+    # From 1: a number stands below each.
+    return Places(merchants, window - (window[0] & ~1) + 2, is_open, merchant_count)

@@ -9,6 +9,8 @@ next by risk" are the next by key.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ __all__ = [
     "FILLED",
     "MODEL",
     "ORIGINS",
+    "Keys",
+    "Places",
     "choose_frauds",
     "draw_keys",
     "fraud_count",
@@ -111,38 +115,69 @@ def _top(keys: Keys, count: int) -> IntArray:
     return top
 
 
-def _burst_rows(
-    keys: Keys,
-    merchants: Int32Array,
-    windows: IntArray,
-    origin: ByteArray,
-    quota: int,
-    factor: int,
-    merchant_count: int,
-) -> IntArray:
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where payments stand for bursts; columns of equal length; lives for a row group.
+
+    `windows` number stretches of the bursts' length from 1; `open` are the payments that a burst
+    may hold: those that no window's length reaches from payments that are not here.
+    """
+
+    merchants: Int32Array
+    windows: IntArray
+    open: BoolArray
+    merchant_count: int
+
+    @cached_property
+    def cells(self) -> IntArray:
+        """Return each payment's merchant and window as one number; its neighbours' are beside."""
+        width = int(self.windows.max(initial=0)) + 2
+        return self.merchants.astype(np.int64) * width + self.windows
+
+
+class _Counts:
+    """How many of some payments are in each cell; lives for a row group."""
+
+    def __init__(self, cells: IntArray) -> None:
+        self._cells = np.sort(cells)
+
+    def of(self, cells: IntArray) -> IntArray:
+        """Return the count of each cell, shape of cells."""
+        ends = np.searchsorted(self._cells, cells, side="right")
+        counts: IntArray = ends - np.searchsorted(self._cells, cells, side="left")
+        return counts
+
+
+def _burst_rows(keys: Keys, places: Places, origin: ByteArray, quota: int, factor: int) -> IntArray:
     """Return the rows that bursts turn into fraud, at most quota.
 
-    A burst is the payments of one merchant in one window, from the highest key down, at most
-    `factor` with those that the model found. Of two windows that meet, only one can have a
-    burst at a merchant, so that no stretch of a window's length holds two bursts.
+    A burst is the payments of one merchant in one window, from the highest key down. Of two
+    windows that meet, only one can have a burst at a merchant. With those that the model found in
+    its window, and in either of the two beside it, it has at most `factor`: so no stretch of a
+    window's length that holds a part of a burst holds more.
     """
-    model_rows = int(np.count_nonzero(origin))
-    seeds = _top(keys, min(len(keys), 2 * quota + model_rows + 64))
-    seeds = seeds[(windows[seeds] >= 0) & ((windows[seeds] + merchants[seeds]) % 2 == 0)]
-    is_seeded = np.zeros(merchant_count, np.bool_)
-    is_seeded[merchants[seeds]] = True
-    rows = np.flatnonzero(is_seeded[merchants])
-    rows = rows[(windows[rows] >= 0) & ((windows[rows] + merchants[rows]) % 2 == 0)]
+    can = places.open & ((places.windows + places.merchants) % 2 == 0)
+    is_model = origin != 0
+    model = _Counts(places.cells[is_model])
+    seeds = _top(keys, min(len(keys), 2 * quota + int(is_model.sum()) + 64))
+    is_seeded = np.zeros(places.merchant_count, np.bool_)
+    is_seeded[places.merchants[seeds[can[seeds]]]] = True
+    rows = np.flatnonzero(is_seeded[places.merchants] & can)
     if not len(rows):
-        return np.empty(0, np.int64)
-    width = int(windows.max()) + 1
-    cell = merchants[rows].astype(np.int64) * width + windows[rows]
-    order = np.lexsort((-keys[rows], cell))
-    rows, cell = rows[order], cell[order]
+        return rows
+    order = np.lexsort((-keys[rows], places.cells[rows]))
+    rows = rows[order]
+    cell = places.cells[rows]
     starts = np.flatnonzero(np.diff(cell, prepend=cell[0] - 1))
     sizes = np.diff(starts, append=len(rows))
-    rank = np.arange(len(rows)) - np.repeat(starts, sizes)
-    is_new = (rank < factor) & (origin[rows] == 0) & np.repeat(sizes > 1, sizes)
+    # The model's are those of the highest keys: they come first.
+    found = np.add.reduceat(is_model[rows].astype(np.int64), starts)
+    here = model.of(cell[starts])
+    beside = np.maximum(model.of(cell[starts] - 1), model.of(cell[starts] + 1))
+    room = np.minimum(factor - beside - here, sizes - found)
+    room[here + room < 2] = 0
+    rank = np.arange(len(rows)) - np.repeat(starts + found, sizes)
+    is_new = (rank >= 0) & (rank < np.repeat(room, sizes))
     # Cells by their highest key: where the model is surest, the fraudsters are at work.
     place = np.empty(len(starts), np.int64)
     place[np.argsort(-keys[rows[starts]], kind="stable")] = np.arange(len(starts))
@@ -151,27 +186,35 @@ def _burst_rows(
     return chosen
 
 
+def _filling_rows(keys: Keys, places: Places, origin: ByteArray, missing: int) -> IntArray:
+    """Return the rows of the highest keys that are no fraud yet, those beside bursts last."""
+    free = np.flatnonzero(origin == 0)
+    bursts = _Counts(places.cells[origin == BURST])
+
+    def highest(count: int) -> tuple[IntArray, BoolArray]:
+        rows = free[_top(keys[free], count)]
+        cells = places.cells[rows]
+        return rows, bursts.of(cells - 1) + bursts.of(cells) + bursts.of(cells + 1) > 0
+
+    rows, is_near = highest(2 * missing + 64)
+    if np.count_nonzero(~is_near) < missing:
+        rows, is_near = highest(len(free))
+    return rows[np.argsort(is_near, kind="stable")][:missing]
+
+
 def choose_frauds(
-    keys: Keys,
-    merchants: Int32Array,
-    windows: IntArray,
-    quotas: tuple[int, int, int],
-    factor: int,
-    merchant_count: int,
+    keys: Keys, places: Places, quotas: tuple[int, int, int], factor: int
 ) -> ByteArray:
     """Return each payment's origin of fraud (0: none), exactly quotas[2] of them not 0.
 
-    `quotas` are those of the model, of bursts, and of all; `windows` number the stretches in
-    which a burst can be, -1 for a payment that can be in none.
+    `quotas` are those of the model, of bursts, and of all.
     """
     model, bursts, total = quotas
     origin = np.zeros(len(keys), np.uint8)
     origin[_top(keys, model)] = MODEL
     if bursts:
-        rows = _burst_rows(keys, merchants, windows, origin, bursts, factor, merchant_count)
-        origin[rows] = BURST
+        origin[_burst_rows(keys, places, origin, bursts, factor)] = BURST
     missing = total - int(np.count_nonzero(origin))
     if missing > 0:
-        free = np.flatnonzero(origin == 0)
-        origin[free[_top(keys[free], missing)]] = FILLED
+        origin[_filling_rows(keys, places, origin, missing)] = FILLED
     return origin

@@ -1,4 +1,4 @@
-"""The plan of a stream: which block covers which time, and how many frauds it holds.
+"""The plan of a stream: which block covers which time, and how many frauds a row group holds.
 
 Cheap whatever the number of rows: a few numbers for each block of 16,384.
 """
@@ -48,7 +48,7 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Quotas:
-    """Frauds of each block, shape (blocks,): by the model, in bursts, and all."""
+    """Frauds of each row group, shape (groups,): by the model, in bursts, and all."""
 
     model: IntArray
     bursts: IntArray
@@ -59,12 +59,14 @@ class Quotas:
 class Plan:
     """All that blocks need to know of each other; lives for a run.
 
-    Block b holds the points of the calendar from edges[b] to edges[b + 1].
+    Block b holds the points of the calendar from edges[b] to edges[b + 1], row group g the
+    instants from meetings[g] to meetings[g + 1], ns since 1970.
     """
 
     config: FraudConfig
     calendar: Calendar
     edges: FloatArray
+    meetings: IntArray
     quotas: Quotas
     intercept: float
     series: Series
@@ -163,13 +165,16 @@ def _spilled(wanted: IntArray, room: IntArray) -> IntArray:
 
 
 def _plan_quotas(
-    plan: tuple[FraudConfig, Calendar, FloatArray, IntArray], catalogs: Catalogs
+    plan: tuple[FraudConfig, Calendar, FloatArray, IntArray], catalogs: Catalogs, spans: IntArray
 ) -> tuple[Quotas, float]:
-    """Return each block's frauds, and the intercept at which the target is expected."""
+    """Return each row group's frauds, and the intercept at which the target is expected.
+
+    `spans` are the groups' lengths in ns, as far as a burst must keep away from their ends.
+    """
     config, calendar, edges, sizes = plan
     frauds = fraud_count(config.total_rows, config.fraud_rate)
     if frauds == 0:
-        none = np.zeros(len(sizes), np.int64)
+        none = np.zeros(len(spans), np.int64)
         return Quotas(none, none, none), float("-inf")
     logit, share = _pilot_logits(config, catalogs)
     night = np.diff(calendar.night_before(edges)) / np.maximum(np.diff(edges), 1e-300)
@@ -181,23 +186,30 @@ def _plan_quotas(
         return sizes * ((1 - night) * by_day + night * by_night)
 
     intercept = solve_intercept(lambda value: float(expected(value).sum()), frauds)
-    by_block = expected(intercept)
+    firsts = np.arange(0, len(sizes), GROUP_BLOCKS)
+    by_group, room = np.add.reduceat(expected(intercept), firsts), np.add.reduceat(sizes, firsts)
     model, bursts = split_count(frauds, config.labels)
-    # Bursts begin in blocks in which a window does, in whole bursts where there are many.
-    window_ns = config.labels.burst_window_s * 1_000_000_000
-    windows = calendar.instants(np.minimum(edges, np.nextafter(1.0, 0.0)))[0] // window_ns
-    opens = np.diff(windows) > 0
-    opens[0] = True
+    # Bursts go to groups that have room for them in time, in whole bursts where there are many.
+    opens = by_group * (spans > 0)
     factor = config.labels.burst_factor
-    in_bursts = _rounded(by_block * opens, bursts // factor) * factor
-    in_bursts[int(np.argmax(by_block * opens))] += bursts % factor
-    by_model = _rounded(by_block, model)
-    # Few windows in a long stream would draw all of its bursts together.
-    most = np.maximum(2 * _rounded(by_block, frauds), factor)
-    filled = _rounded(by_block, int(np.maximum(in_bursts - most, 0).sum()))
+    in_bursts = _rounded(opens, bursts // factor) * factor
+    in_bursts[int(np.argmax(opens))] += bursts % factor
+    by_model = _rounded(by_group, model)
+    # Few such groups in a long stream would draw all of its bursts together.
+    most = np.maximum(2 * _rounded(by_group, frauds), factor)
+    filled = _rounded(by_group, int(np.maximum(in_bursts - most, 0).sum()))
     in_bursts = np.minimum(in_bursts, most)
-    total = _spilled(by_model + in_bursts + filled, sizes)
+    total = _spilled(by_model + in_bursts + filled, room)
     return Quotas(np.minimum(by_model, total), np.minimum(in_bursts, total), total), intercept
+
+
+def _spans(meetings: IntArray, window_ns: int) -> IntArray:
+    """Return how much of each row group's time is a window's length from other groups, ns."""
+    spans = np.diff(meetings)
+    if len(spans) > 1:
+        spans = spans - 2 * window_ns
+        spans[[0, -1]] += window_ns
+    return spans
 
 
 def make_plan(config: FraudConfig, catalogs: Catalogs) -> Plan:
@@ -207,8 +219,11 @@ def make_plan(config: FraudConfig, catalogs: Catalogs) -> Plan:
     blocks = len(edges) - 1
     sizes = np.full(blocks, BLOCK_ROWS, np.int64)
     sizes[-1] = config.total_rows - (blocks - 1) * BLOCK_ROWS
-    quotas, intercept = _plan_quotas((config, calendar, edges, sizes), catalogs)
+    ends = np.append(edges[:-1:GROUP_BLOCKS], np.nextafter(1.0, 0.0))
+    meetings = calendar.instants(ends)[0]
+    spans = _spans(meetings, config.labels.burst_window_s * 1_000_000_000)
+    quotas, intercept = _plan_quotas((config, calendar, edges, sizes), catalogs, spans)
     devices = config.feature.device_types
     pos_share = devices["POS"] / sum(devices.values())
     series = _plan_series(config, calendar.days, pos_share)
-    return Plan(config, calendar, edges, quotas, intercept, series, pos_share)
+    return Plan(config, calendar, edges, meetings, quotas, intercept, series, pos_share)

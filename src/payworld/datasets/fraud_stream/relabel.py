@@ -11,6 +11,7 @@ import polars as pl
 from payworld.datasets.fraud_stream.calendar import is_night_hour
 from payworld.datasets.fraud_stream.config import LabelConfig
 from payworld.datasets.fraud_stream.labels import (
+    Places,
     choose_frauds,
     draw_keys,
     fraud_count,
@@ -118,6 +119,7 @@ def label_origins(
     keys = draw_keys(stream(seed, "fraud.label_frame"), logit)
     model, bursts = split_count(frauds, labels)
     quotas = (model, bursts, frauds)
-    merchants = int(codes.max()) + 1
-    base = int(window.min()) & ~1
-    return choose_frauds(keys, codes, window - base, quotas, labels.burst_factor, merchants)
+    # From 1: a number stands below each.
+    numbers = window - (int(window.min()) & ~1) + 2
+    places = Places(codes, numbers, np.ones(len(codes), np.bool_), int(codes.max()) + 1)
+    return choose_frauds(keys, places, quotas, labels.burst_factor)
