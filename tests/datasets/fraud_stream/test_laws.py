@@ -1,5 +1,6 @@
 import hashlib
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,19 @@ def test_generate_yields_the_rows_of_the_file_in_chunks(tmp_path: Path, chunk_si
     assert {len(frame) for frame in frames[:-1]} <= {chunk_size}
     assert 0 < len(frames[-1]) <= chunk_size
     assert_frame_equal(pl.concat(frames), frame_of(path))
+
+
+def test_csv_has_fixed_decimals(tmp_path: Path) -> None:
+    lines = written(tmp_path, "csv", total_rows=3_000).path.read_text().splitlines()
+    names, *rows = [line.split(",") for line in lines]
+    # A browser's name may hold a comma, and stands before the place.
+    amount = names.index("amount")
+    place = names.index("latitude") - len(names)
+    assert all(re.fullmatch(r"[0-9]+\.[0-9]{2}", row[amount]) for row in rows)
+    assert any(row[amount].endswith("0") for row in rows)
+    for row in rows:
+        assert re.fullmatch(r"(-?[0-9]+\.[0-9]{6})?", row[place]), row
+        assert re.fullmatch(r"(-?[0-9]+\.[0-9]{6})?", row[place + 1]), row
 
 
 def test_csv_holds_what_parquet_holds(tmp_path: Path) -> None:

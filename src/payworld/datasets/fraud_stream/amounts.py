@@ -11,9 +11,13 @@ from payworld.world.arrays import FloatArray
 __all__ = ["amounts_of", "draw_amounts", "rounded"]
 
 
-def rounded(amounts: FloatArray) -> FloatArray:
-    """Return amounts rounded to cents, at least 0.01 each."""
-    return np.maximum(np.rint(amounts * 100), 1) / 100
+def rounded(amounts: FloatArray, feature: FeatureConfig) -> FloatArray:
+    """Return amounts in whole cents, at least 0.01 each, and in the range of uniform ones."""
+    cents = np.maximum(np.rint(amounts * 100), 1)
+    if feature.amount_distribution == "uniform":
+        # Rounding may not leave the range.
+        cents = np.clip(cents, *feature.uniform_cents)
+    return cents / 100
 
 
 def draw_amounts(rng: Generator, n: int, feature: FeatureConfig) -> FloatArray:
@@ -27,8 +31,7 @@ def amounts_of(uniform: FloatArray, normal: FloatArray, feature: FeatureConfig) 
     """Return the amounts of standard draws: uniform ones for uniform, else normal ones."""
     if feature.amount_distribution == "uniform":
         low, high = feature.uniform_min, feature.uniform_max
-        # Rounding may not leave the range.
-        return np.clip(rounded(low + (high - low) * uniform), low, high)
+        return rounded(low + (high - low) * uniform, feature)
     if feature.amount_distribution == "normal":
-        return rounded(feature.normal_mean + feature.normal_std * normal)
-    return rounded(np.exp(feature.lognormal_mean + feature.lognormal_sigma * normal))
+        return rounded(feature.normal_mean + feature.normal_std * normal, feature)
+    return rounded(np.exp(feature.lognormal_mean + feature.lognormal_sigma * normal), feature)

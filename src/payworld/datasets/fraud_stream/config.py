@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -66,6 +67,19 @@ class CatalogConfig(Section):
     )
 
 
+def _cents_up(amount: float) -> int:
+    """Return an amount in cents, rounded up.
+
+    >>> _cents_up(3.33), _cents_up(3.333), _cents_down(3.999)
+    (333, 334, 399)
+    """
+    return math.ceil(Decimal(repr(amount)) * 100)
+
+
+def _cents_down(amount: float) -> int:
+    return math.floor(Decimal(repr(amount)) * 100)
+
+
 class FeatureConfig(Section):
     """What payments look like."""
 
@@ -110,7 +124,14 @@ class FeatureConfig(Section):
         least = known.data.get("uniform_min")
         if least is not None and least > value:
             raise ValueError(f"it is below uniform_min {least:g}; swap them")
+        if least is not None and _cents_up(least) > _cents_down(value):
+            raise ValueError(f"there is no whole cent from uniform_min {least!r} to it; raise it")
         return value
+
+    @property
+    def uniform_cents(self) -> tuple[int, int]:
+        """Return the lowest and the highest amount of the uniform distribution, whole cents."""
+        return _cents_up(self.uniform_min), _cents_down(self.uniform_max)
 
 
 class LabelConfig(Section):

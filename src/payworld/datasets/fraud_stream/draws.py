@@ -87,11 +87,7 @@ def _series_amounts(plan: Plan, recurring: Recurring, pairs: IntArray) -> FloatA
     amounts = amounts_of(uniform, normal, plan.config.feature)
     drift = _uniform(seed, "fraud.recurring.drift", recurring.events) - 0.5
     drift[recurring.is_first] = 0.0
-    feature = plan.config.feature
-    low, high = 0.01, np.inf
-    if feature.amount_distribution == "uniform":
-        low, high = feature.uniform_min, feature.uniform_max
-    return np.clip(rounded(amounts * (1 + _RECURRING_SPREAD * drift)), low, high)
+    return rounded(amounts * (1 + _RECURRING_SPREAD * drift), plan.config.feature)
 
 
 def _draw(plan: Plan, table: AliasTable, purpose: str, block: int) -> Int32Array:
