@@ -15,6 +15,7 @@ from payworld.datasets.fraud_stream.api import generate, sample_entities, sample
 from payworld.datasets.fraud_stream.calendar import make_calendar
 from payworld.datasets.fraud_stream.catalogs import make_catalogs
 from payworld.datasets.fraud_stream.config import LabelConfig
+from payworld.datasets.fraud_stream.plan import make_plan
 from payworld.datasets.fraud_stream.temporal import TemporalConfig
 from payworld.errors import ConfigError, UsageError
 from payworld.randomness import stream
@@ -274,3 +275,28 @@ def test_a_day_that_a_country_left_out_has_no_payments(
     assert left_out not in days
     with pytest.raises(ConfigError, match="is no day in"):
         sample_timestamps(5, left_out, left_out, timezone=zone)
+
+
+@pytest.mark.parametrize(
+    ("rows", "start", "share", "events"),
+    [
+        (500, "2023-01-01", 0.04, 20),
+        (500, "2024-04-30", 0.04, 20),
+        (500, "2023-01-01", 0.5, 250),
+        (50, "2023-01-01", 0.04, 2),
+        (25, "2023-01-01", 0.04, 0),
+        (3_000, "2000-01-01", 0.04, 120),
+        (20_000, "2024-04-06", 0.04, 800),
+    ],
+)
+def test_as_many_payments_are_in_series_as_the_share_asks(
+    rows: int, start: str, share: float, events: int
+) -> None:
+    temporal = {"start_date": start, "end_date": "2024-05-05"}
+    config = configured(total_rows=rows, feature={"recurring_share": share}, temporal=temporal)
+    series = make_plan(config, make_catalogs(config)).series
+    assert series.events == events
+    recurring = pl.concat(generate(config))["is_recurring"].sum()
+    # The first payment of a series repeats none.
+    assert recurring == events - series.count
+    assert not events or recurring >= events / 2

@@ -36,6 +36,8 @@ _PILOT_BINS = 2_048
 _PERIOD_DAYS = 7
 _TIMES = 4
 _FEWEST_TIMES = 3
+# A payment that recurs has one before it.
+_FEWEST_EVENTS = 2
 
 
 @dataclass(frozen=True)
@@ -116,15 +118,19 @@ def _draw_edges(seed: int, rows: int) -> FloatArray:
 
 
 def _plan_series(config: FraudConfig, days: int, pos_share: float) -> Series:
-    """Return the recurring payments that fit: they are online, and each comes three times."""
+    """Return the recurring payments that fit: they are online, and each comes three times.
+
+    A stream too thin for one weekly series has one that comes less often.
+    """
     share = min(config.feature.recurring_share, max(1 - pos_share, 0.0))
     events = round(share * config.total_rows)
+    if events < _FEWEST_EVENTS:
+        return Series(0, 0)
     if days >= _TIMES * _PERIOD_DAYS:
         count = round(events * _PERIOD_DAYS / days)
     else:
         count = events // _TIMES
-    count = min(count, events // _FEWEST_TIMES)
-    return Series(events, count) if count > 0 else Series(0, 0)
+    return Series(events, max(min(count, events // _FEWEST_TIMES), 1))
 
 
 def _pilot_logits(config: FraudConfig, catalogs: Catalogs) -> tuple[FloatArray, FloatArray]:
