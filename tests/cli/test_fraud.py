@@ -122,6 +122,9 @@ def test_the_schema_in_force_is_printed_whole() -> None:
         (("--config", "."), "'.'"),
         (("--config", "bad.yaml"), "is not UTF-8"),
         (("--config", "typo.yaml"), "did you mean 'total_rows'"),
+        (("--config", "half.yaml", "--rows", "5"), "half.yaml:\n  total_rows = 1000.5"),
+        (("--out", ""), "--out: out_dir = '': expected a text that is not empty"),
+        (("--schema", "no_version.yaml"), "version: missing; give it a value\n"),
         (("--out", "file.txt"), "file.txt"),
     ],
 )
@@ -130,6 +133,8 @@ def test_bad_input_exits_1_with_a_message_and_writes_nothing(
 ) -> None:
     Path("bad.yaml").write_bytes(b"seed: \xff")
     Path("typo.yaml").write_text("total_row: 5")
+    Path("half.yaml").write_text("total_rows: 1000.5")
+    Path("no_version.yaml").write_text("fields: [{name: amount}]")
     Path("file.txt").write_text("in the way")
     before = sorted(here.rglob("*"))
     result = run(*RUN, *arguments)
@@ -142,7 +147,25 @@ def test_bad_input_exits_1_with_a_message_and_writes_nothing(
 
 def test_a_usage_error_exits_2() -> None:
     assert run("--rows", "many").exit_code == 2
+    rate = run("--fraud-rate", "abc")
+    assert rate.exit_code == 2
+    assert "'--fraud-rate': 'abc'; expected a number" in rate.stderr
     assert run("--nonsense").exit_code == 2
+
+
+def test_a_number_may_have_an_exponent_in_the_option_and_in_the_file() -> None:
+    printed = run("--fraud-rate", "1e-5", "--print-config").stdout
+    assert "fraud_rate: 1.0e-05\n" in printed
+    Path("fraud.yaml").write_text(printed)
+    assert run("--config", "fraud.yaml", "--print-config").stdout == printed
+    Path("own.yaml").write_text("fraud_rate: 1e-5")
+    assert run("--config", "own.yaml", "--print-config").stdout == printed
+
+
+def test_help_says_what_sizes_do() -> None:
+    words = " ".join(run("--help").stdout.split())
+    assert "Rows that each of several workers makes in one go: 1 to 8 row groups" in words
+    assert "a file is made of whole row groups of 98,304 rows, whatever it says" in words
 
 
 def test_debug_shows_where() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from payworld.cli.options import whole_number
+from payworld.cli.options import number, whole_number
 
 __all__ = ["app", "main"]
 
@@ -56,7 +56,11 @@ def run(
     seed: Annotated[int | None, _whole("Equal seeds give equal files [42].")] = None,
     fraud_rate: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Share of fraud, 0 to 1; the count is exact [0.003]."),
+        typer.Option(
+            parser=number,
+            metavar="SHARE",
+            help="Share of fraud, 0 to 1; the count is exact [0.003].",
+        ),
     ] = None,
     start_date: Annotated[
         str | None,
@@ -68,9 +72,19 @@ def run(
     ] = None,
     num_workers: Annotated[int | None, _whole("Processes [all cores].")] = None,
     batch_size: Annotated[
-        int | None, _whole("Rows that a worker makes in one go [250_000].")
+        int | None,
+        _whole(
+            "Rows that each of several workers makes in one go: 1 to 8 row groups of 98,304 rows "
+            "[250_000]."
+        ),
     ] = None,
-    chunk_size: Annotated[int | None, _whole("Rows held in memory at once [100_000].")] = None,
+    chunk_size: Annotated[
+        int | None,
+        _whole(
+            "Rows of a frame of payworld.fraud.generate(); a file is made of whole row groups of "
+            "98,304 rows, whatever it says [100_000]."
+        ),
+    ] = None,
     realism: Annotated[
         str | None,
         typer.Option(

@@ -123,7 +123,11 @@ def _read_config(arguments: Arguments) -> FraudConfig:
     text, source = "", "configuration"
     if arguments.config is not None:
         text, source = read_text(arguments.config, "--config"), str(arguments.config)
+    # What the file says wrong is wrong also where an option goes over it.
+    config = config_from_text(text, source, {})
     overrides, options = _overrides(arguments)
+    if not overrides:
+        return config
     try:
         return config_from_text(text, source, overrides)
     except ConfigError as error:

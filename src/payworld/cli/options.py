@@ -17,6 +17,7 @@ __all__ = [
     "Quiet",
     "StateDir",
     "folder",
+    "number",
     "whole_number",
 ]
 
@@ -27,6 +28,14 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r}; expected a whole number") from None
+
+
+def number(text: str) -> float:
+    """Return the number that an option's text is; BadParameter names the text."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}; expected a number") from None
 
 
 def folder(text: str) -> Path:

@@ -114,6 +114,14 @@ def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list
     return list(getattr(current, "model_fields", {}))
 
 
+# What pydantic says of them is about Python.
+_EXPECTED = {
+    "string_too_short": "expected a text that is not empty",
+    "model_type": "expected keys with values below it",
+    "dict_type": "expected keys with values below it",
+}
+
+
 def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
     location = tuple(problem["loc"])
     name = ".".join(str(part) for part in location) or "the document"
@@ -122,7 +130,8 @@ def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
         return f"{name}: unknown key; {hint}"
-    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    message = _EXPECTED.get(problem["type"]) or str(problem["msg"])
+    message = message.removeprefix("Value error, ").removeprefix("Input ")
     # An address may have been given with a password in it.
     shown = re.sub(r"://.*@", "://***@", repr(problem.get("input")))
     if len(shown) > 80:
@@ -131,6 +140,8 @@ def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
         # About several keys, which the message names.
         return message
     if problem["type"] == "missing":
+        if len(location) == 1:
+            return f"{name}: missing; give it a value"
         return f"{name}: missing; give it a value or leave its section out for the defaults"
     return f"{name} = {shown}: {message}"
 

@@ -20,6 +20,7 @@ __all__ = [
     "Section",
     "Share",
     "ShareRange",
+    "Switch",
     "Text",
     "is_plain_text",
 ]
@@ -131,6 +132,7 @@ def _destination(text: str) -> str:
 
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Count = Annotated[int, Strict()]
+Switch = Annotated[bool, Strict()]
 Share = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)]
 Factor = Annotated[float, Strict(), Field(ge=0, le=100, allow_inf_nan=False)]
 Rate4 = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False), _decimals(4)]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from payworld.config.document import parse_document, to_commented_yaml, validate
-from payworld.config.types import Count, Number, Section, Share
+from payworld.config.types import Count, Number, Section, Share, Switch
 from payworld.datasets.fraud_stream.temporal import TemporalConfig, Weight
 from payworld.errors import ConfigError
 from payworld.randomness import MAX_SEED
@@ -173,13 +173,17 @@ class FraudConfig(Section):
         None, description="processes, 1 to 256; null: one for each core"
     )
     batch_size: Annotated[Count, Field(ge=1)] = Field(
-        250_000, description="rows that a worker makes in one go (in whole row groups)"
+        250_000,
+        description="rows that each of several workers makes in one go: 1 to 8 row groups of "
+        "98,304 rows",
     )
     chunk_size: Annotated[Count, Field(ge=1)] = Field(
-        100_000, description="rows of a frame held in memory (in files: whole row groups)"
+        100_000,
+        description="rows of a frame of payworld.fraud.generate(); files are made of whole row "
+        "groups of 98,304 rows, whatever it says",
     )
     out_dir: Annotated[str, Field(min_length=1)] = Field("outputs", description="output folder")
-    s3_upload: bool = Field(False, description="upload what was written to S3")
+    s3_upload: Switch = Field(False, description="upload what was written to S3")
     null_mcc_rate: Share = Field(0.05, description="share of payments without mcc_code")
     null_device_rate: Share = Field(0.08, description="share of payments without device_id")
     null_geo_rate: Share = Field(0.01, description="share without latitude and longitude")

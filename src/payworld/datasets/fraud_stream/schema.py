@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import BeforeValidator, Field, field_validator
 
 from payworld.config.document import parse_document, to_plain_yaml, validate
-from payworld.config.types import Section
+from payworld.config.types import Section, Switch
 from payworld.errors import ConfigError
 from payworld.storage.package_tables import read_package_text
 
@@ -41,7 +41,7 @@ class FieldSpec(Section):
     alias: str | None = Field(None, description="the column's name, if another")
     dtype: str | None = Field(None, description="type of the values")
     description: str | None = Field(None, description="what the values mean")
-    nullable: bool | None = Field(None, description="whether values can be missing")
+    nullable: Switch | None = Field(None, description="whether values can be missing")
     example: Any = Field(None, description="a value")
     enum: tuple[str, ...] | None = Field(None, description="every value that occurs")
 
