@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -106,6 +107,47 @@ def test_replace_swaps_everything(tmp_path: Path, database: Path) -> None:
     assert {t: len(rows(database, t)) for t in TABLES} == counts
     ids = {user["id"] for user in generate_dataset(20, as_of=AS_OF, seed=2)["users"]}
     assert {row[0] for row in rows(database, "users")} == ids
+
+
+def statements_of(work: Callable[[], object]) -> list[str]:
+    """Return the statements that SQLAlchemy sends in the course of a work."""
+    statements: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(" ".join(statement.split()))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        work()
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    return statements
+
+
+def test_replace_deletes_children_first_with_the_indexes_there(
+    tmp_path: Path, database: Path
+) -> None:
+    load_file(make(tmp_path / "users.json"), url(database))
+    connection = sqlite3.connect(database)
+    # Somebody dropped one: it is there again before the first row goes.
+    connection.execute("DROP INDEX ix_transactions_account_id")
+    connection.close()
+    statements = statements_of(
+        lambda: load_file(make(tmp_path / "others.json", 20, seed=2), url(database), "replace")
+    )
+    changes = [s for s in statements if s.startswith(("DELETE", "DROP", "CREATE"))]
+    assert changes == [
+        "CREATE INDEX ix_transactions_account_id ON transactions (account_id)",
+        "DELETE FROM transactions",
+        "DELETE FROM accounts",
+        "DELETE FROM users",
+        "DROP INDEX ix_accounts_user_id",
+        "DROP INDEX ix_transactions_account_id",
+        "DROP INDEX ix_transactions_date",
+        "CREATE INDEX ix_accounts_user_id ON accounts (user_id)",
+        "CREATE INDEX ix_transactions_account_id ON transactions (account_id)",
+        "CREATE INDEX ix_transactions_date ON transactions (date)",
+    ]
 
 
 def test_append_adds_to_what_is_there(tmp_path: Path, database: Path) -> None:
@@ -380,21 +422,15 @@ def test_foreign_keys_hold_after_the_load(tmp_path: Path, database: Path) -> Non
 
 
 def test_nothing_is_written_before_the_whole_file_is_valid(tmp_path: Path, database: Path) -> None:
-    statements: list[str] = []
-
-    def note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        statements.append(statement)
-
     data = json.loads(make(tmp_path / "users.json").read_text())
     data["transactions"][-1]["amount"] = "12"
     (tmp_path / "users.json").write_text(json.dumps(data))
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
+
+    def work() -> None:
         with pytest.raises(StorageError, match=r"transactions\[[0-9]+\]\.amount = '12'"):
             load_file(tmp_path / "users.json", url(database))
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-    assert statements == []
+
+    assert statements_of(work) == []
     assert not database.exists()
 
 

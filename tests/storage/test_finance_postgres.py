@@ -11,7 +11,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import asyncpg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from payworld.datasets.personal_finance import generate_dataset, write_dataset
@@ -148,6 +149,27 @@ def test_a_row_that_the_server_refuses_in_the_middle_changes_nothing(
     with pytest.raises(StorageError, match=r"check constraint.*nothing was changed"):
         load_file(tmp_path / "second.json", url(database), "replace")
     assert everything(database) == before
+
+
+def test_replace_deletes_children_first_with_the_indexes_there(
+    tmp_path: Path, database: Any
+) -> None:
+    load_file(make(tmp_path / "first.json"), url(database))
+    statements: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(" ".join(statement.split()))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        load_file(make(tmp_path / "second.json", 20, seed=2), url(database), "replace")
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    changes = [s.split()[:3] for s in statements if s.startswith(("DELETE", "DROP", "CREATE"))]
+    assert changes[:3] == [["DELETE", "FROM", table] for table in reversed(TABLES)]
+    assert [words[:2] for words in changes[3:]] == [["DROP", "INDEX"]] * 3 + [
+        ["CREATE", "INDEX"]
+    ] * 3
 
 
 def test_a_database_that_is_not_there_is_told(tmp_path: Path, database: Any) -> None:

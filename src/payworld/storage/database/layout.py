@@ -9,7 +9,7 @@ from payworld.errors import ConflictError
 from payworld.storage.finance_files import TABLES
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Connection, Index, Table
 
 __all__ = ["make_indexes", "prepare", "tables"]
 
@@ -37,18 +37,19 @@ def prepare(connection: Connection, if_exists: str) -> bool:
             f"the database already holds {rows}; nothing was changed: say --if-exists replace "
             "to swap them for the file's, or --if-exists append to add the file's to them"
         )
-    is_bulk = if_exists == "replace" or not any(held.values())
-    if is_bulk:
-        _drop_indexes(connection, held)
-        # Children first.
-        for table in reversed(tables()):
-            if held.get(table.name):
-                connection.execute(delete(table))
     for table in tables():
         if table.name not in held:
             connection.execute(CreateTable(table))
-    if not is_bulk:
+    is_bulk = if_exists == "replace" or not any(held.values())
+    if any(held.values()):
         make_indexes(connection)
+    if is_bulk:
+        # With the indexes still there: PostgreSQL looks up the children of every row that goes,
+        # which without one is a walk over the whole table, rows that are gone included.
+        for table in reversed(tables()):
+            if held.get(table.name):
+                connection.execute(delete(table))
+        _drop_indexes(connection, held)
     return is_bulk
 
 
@@ -79,9 +80,13 @@ def _drop_indexes(connection: Connection, names: Iterable[str]) -> None:
     for table in tables():
         if table.name in names:
             there = {index["name"] for index in inspect(connection).get_indexes(table.name)}
-            for index in table.indexes:
+            for index in _in_order(table):
                 if index.name in there:
                     connection.execute(DropIndex(index))
+
+
+def _in_order(table: Table) -> list[Index]:
+    return sorted(table.indexes, key=lambda index: str(index.name))
 
 
 def _check_columns(connection: Connection, table: Table) -> None:
@@ -135,6 +140,6 @@ def make_indexes(connection: Connection) -> None:
     _check_references(connection)
     for table in tables():
         there = {index["name"] for index in inspect(connection).get_indexes(table.name)}
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+        for index in _in_order(table):
             if index.name not in there:
                 connection.execute(CreateIndex(index))
