@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from payworld.datasets.personal_finance import generate_dataset, write_dataset
 from payworld.errors import ConflictError, StorageError
-from payworld.storage.database import load
+from payworld.storage.database import load, urls
 from payworld.storage.database.load import load_data_from_json, load_file
 from payworld.storage.database.models import Transaction, User
 
@@ -239,6 +239,42 @@ def test_of_two_loads_at_once_one_fills_the_database(
     assert said[0] == ""
     assert "already holds 60 users" in said[1]
     assert len(database("SELECT id FROM users")) == 60
+
+
+LOCKS = ["LOCK TABLE users", "SELECT pg_advisory_xact_lock(x'706179776F726C64'::bit(64)::bigint)"]
+
+
+@pytest.mark.parametrize("bound", ["default", "url"])
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_of_somebody_else_is_waited_for_but_not_for_ever(
+    tmp_path: Path,
+    database: Any,
+    socket_folder: str,
+    lock: str,
+    bound: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert urls.WAIT_SECONDS == 10
+    path = make(tmp_path / "first.json", 3)
+    load_file(path, url(database))
+    before = everything(database)
+    address = url(database) + ("&timeout=0.2" if bound == "url" else "")
+    if bound == "default":
+        monkeypatch.setattr("payworld.storage.database.layout.WAIT_SECONDS", 0.2)
+
+    async def work() -> None:
+        name = url(database).partition("@/")[2].partition("?")[0]
+        other = await asyncpg.connect(user="postgres", database=name, host=socket_folder)
+        try:
+            async with other.transaction():
+                await other.execute(lock)
+                await asyncio.to_thread(load_file, path, address, "replace")
+        finally:
+            await other.close()
+
+    with pytest.raises(StorageError, match=r"lock timeout; nothing was changed\. Another program"):
+        run(work())
+    assert everything(database) == before
 
 
 def test_foreign_keys_and_unique_emails_hold(tmp_path: Path, database: Any) -> None:

@@ -18,12 +18,36 @@ if TYPE_CHECKING:
 
 __all__ = ["naming_database", "open_engine"]
 
+# SQLSTATE of a lock that was waited for in vain, and of two that waited for each other.
+_LOCK_STATES = ("55P03", "40P01")
+
 
 def _reason(error: BaseException) -> str:
     cause: Any = getattr(error, "orig", None) or error
     text = str(cause).strip() or type(cause).__name__
     # The adapter puts the class of the driver's error before its message.
     return re.sub(r"^<class '[^']*'>: ", "", text.splitlines()[0])
+
+
+def _way_out(error: BaseException, reason: str) -> str:
+    """Return what to do about an error; of others the reason says all that is known."""
+    cause: Any = getattr(error, "orig", None) or error
+    if getattr(cause, "sqlstate", None) in _LOCK_STATES or "is locked" in reason:
+        return (
+            ". Another program holds what the load needs: try again when it is done, or let the "
+            "URL end in ?timeout= with more seconds to wait"
+        )
+    is_closed = "unable to open" in reason or "readonly" in reason
+    if isinstance(error, OSError) or is_closed or _is_refusal(cause):
+        return ". Check that it runs, that the URL is right and that the user may write"
+    return ""
+
+
+def _is_refusal(cause: Any) -> bool:
+    """Return whether a server lets this user not in, or not write."""
+    state = str(getattr(cause, "sqlstate", "") or "")
+    # Classes of SQLSTATE: connection, authorization, no such database, shut down; no privilege.
+    return state[:2] in ("08", "28", "3D", "57") or state == "42501"
 
 
 @contextmanager
@@ -35,18 +59,15 @@ def naming_database(url: str) -> Iterator[None]:
         yield
     except PayworldError:
         raise
-    except (SQLAlchemyError, OSError) as error:
-        reason = _reason(error)
-        raise StorageError(
-            f"the database {masked(url)!r} cannot be used: {reason}; nothing was changed. Check "
-            "that it runs, that the URL is right and that the user may write"
-        ) from error
     except Exception as error:
         # The drivers' own errors have no common root with SQLAlchemy's.
-        if type(error).__module__.split(".")[0] not in ("asyncpg", "sqlite3"):
+        is_drivers = type(error).__module__.split(".")[0] in ("asyncpg", "sqlite3")
+        if not is_drivers and not isinstance(error, SQLAlchemyError | OSError):
             raise
+        reason = _reason(error)
         raise StorageError(
-            f"the database {masked(url)!r} cannot be used: {_reason(error)}; nothing was changed"
+            f"the database {masked(url)!r} cannot be used: {reason}; nothing was changed"
+            f"{_way_out(error, reason)}"
         ) from error
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from payworld.errors import ConflictError
+from payworld.storage.database.urls import WAIT_SECONDS
 from payworld.storage.finance_files import TABLES
 
 if TYPE_CHECKING:
@@ -54,8 +55,16 @@ def prepare(connection: Connection, if_exists: str) -> bool:
 
 
 def _wait_for_others(connection: Connection) -> None:
-    """Wait until no other load is on its way; SQLite has one writer at a time by itself."""
+    """Wait until no other load is on its way; SQLite has one writer at a time by itself.
+
+    PostgreSQL would wait for ever, here and for the tables. A bound that is there already, of
+    the URL's `timeout` or of the role, is left as it is; this one holds until the end of the
+    transaction.
+    """
     if connection.dialect.name == "postgresql":
+        bound = connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
+        if bound == "0":
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(WAIT_SECONDS * 1000)}")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
 

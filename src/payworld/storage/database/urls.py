@@ -13,7 +13,7 @@ from payworld.errors import MissingExtraError, UsageError
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-__all__ = ["Address", "masked", "parse_url", "require"]
+__all__ = ["WAIT_SECONDS", "Address", "masked", "parse_url", "require"]
 
 _EXPECTED = "expected sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER@HOST:PORT/DATABASE"
 _DRIVERS = {
@@ -23,8 +23,8 @@ _DRIVERS = {
     "postgresql": "asyncpg",
     "postgresql+asyncpg": "asyncpg",
 }
-# Seconds to wait for a server to answer, or for another program to let go of a SQLite file.
-_WAIT_SECONDS = 10.0
+# Seconds to wait for a server to answer, or for another program to let go of what it locked.
+WAIT_SECONDS = 10.0
 # What follows the question mark: SQLite's own need uri=true; host and port may name a socket.
 _SQLITE_PARAMETERS = frozenset({"mode", "cache", "immutable", "nolock", "psow", "vfs"})
 _POSTGRES_PARAMETERS = frozenset({"host", "port", "user", "password", "passfile", "ssl"})
@@ -116,8 +116,13 @@ def _postgres(url: str, parsed: URL) -> Address:
     # The names that PostgreSQL's own library has for them, as hosting services print them.
     if mode := parsed.query.get("sslmode"):
         connect_args["ssl"] = mode
+    settings = {}
     if name := parsed.query.get("application_name"):
-        connect_args["server_settings"] = {"application_name": name}
+        settings["application_name"] = str(name)
+    if "timeout" in parsed.query:
+        settings["lock_timeout"] = str(max(round(connect_args["timeout"] * 1000), 1))
+    if settings:
+        connect_args["server_settings"] = settings
     return Address(parsed.difference_update_query(extra), connect_args)
 
 
@@ -140,4 +145,4 @@ def _timeout(url: str, parsed: URL) -> float:
             if not 0 < seconds <= 86_400:
                 raise _wrong(url, f"{name} = {text!r}: expected seconds, above 0 to 86,400")
             return seconds
-    return _WAIT_SECONDS
+    return WAIT_SECONDS
