@@ -17,6 +17,7 @@ from payworld.storage.database.readers import open_source
 from payworld.storage.database.validate import validate_source
 
 AS_OF = "2025-11-03"
+TABLES = ("users", "accounts", "transactions")
 DATA = generate_dataset(6, as_of=AS_OF, seed=1)
 CARD = next(at for at, row in enumerate(DATA["accounts"]) if row["type"] == "credit")
 BANK = next(at for at, row in enumerate(DATA["accounts"]) if row["type"] == "depository")
@@ -145,8 +146,12 @@ WRONG_DOCUMENTS = [
     (edit(lambda d: d.update(meta=5)), "meta = 5: expected an object"),
     (edit(lambda d: d["transactions"].pop()), "the file is incomplete"),
     (json.dumps(DATA).encode()[:-100], "not JSON"),
-    (json.dumps(DATA).encode().replace(b'"consent": false', b'"consent": NaN', 1), "not JSON"),
-    (json.dumps(DATA).encode().replace(b'"balance": ', b'"balance": 1e999', 1), "not JSON"),
+    (b"NaN", "is a number; expected an object"),
+    (b'{"meta": {"seed": NaN}}', "meta.seed = NaN: expected a JSON value"),
+    (b'{"users": [{"id": NaN, "name": "\\ud800"}]}', "line 1, column 19: not JSON"),
+    (b'{"users": [{"id": "\\ud800"}]}', "not JSON"),
+    (b'{"users": [nan]}', "line 1, column 12: not JSON"),
+    (b'{\n"users": [{"id": 1 2}]}', "line 2, column 20: not JSON"),
     (json.dumps(DATA).encode("utf-16"), "UTF-16"),
     (json.dumps(DATA).encode("utf-16-be"), "UTF-16"),
     (json.dumps(DATA).replace("example", "exämple").encode("latin-1"), "not UTF-8"),
@@ -159,6 +164,42 @@ WRONG_DOCUMENTS = [
 def test_a_wrong_document_is_told(tmp_path: Path, content: bytes, named: str) -> None:
     (tmp_path / "users.json").write_bytes(content)
     assert named in refused(tmp_path / "users.json", tmp_path / "payworld.db")
+
+
+NUMBERS = {
+    "NaN": "NaN",
+    "Infinity": "Infinity",
+    "-Infinity": "-Infinity",
+    "1e999": "1e999",
+    "-1e400": "-1e400",
+    "-9223372036854775809": "-9223372036854775809",
+    "18446744073709551616": "18446744073709551616",
+    "1" + "0" * 30: "1" + "0" * 30,
+    "1" + "0" * 400: "1" + "0" * 76 + "...",
+    "-" + "9" * 9999: "-" + "9" * 76 + "...",
+}
+
+
+@pytest.mark.parametrize("one_line", [False, True])
+@pytest.mark.parametrize(("number", "shown"), NUMBERS.items(), ids=[text[:21] for text in NUMBERS])
+@pytest.mark.parametrize(
+    ("table", "field"), [("accounts", "balance"), ("accounts", "apr"), ("transactions", "amount")]
+)
+def test_a_number_that_json_or_64_bits_do_not_hold_is_named_as_it_stands(
+    tmp_path: Path, table: str, field: str, number: str, shown: str, one_line: bool
+) -> None:
+    data = copy()
+    row = CARD if table == "accounts" else 57
+    data[table][row][field] = "mark"
+    lines = [json.dumps({"table": name} | row) for name in TABLES for row in data[name]]
+    text = json.dumps(data, indent=None if one_line else 2)
+    (tmp_path / "users.json").write_text(text.replace('"mark"', number))
+    (tmp_path / "users.jsonl").write_text("\n".join(lines).replace('"mark"', number))
+    message = refused(tmp_path / "users.json", tmp_path / "payworld.db")
+    assert f"users.json: {table}[{row}].{field} = {shown}: expected a" in message
+    message = refused(tmp_path / "users.jsonl", tmp_path / "payworld.db")
+    number_of_line = 1 + next(at for at, line in enumerate(lines) if '"mark"' in line)
+    assert f"line {number_of_line} ({table}).{field} = {shown}: expected a" in message
 
 
 def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:

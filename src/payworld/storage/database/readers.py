@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from payworld.errors import StorageError
+from payworld.storage.database.parse import BOM, Literal, parse_json
 from payworld.storage.database.records import BATCH_ROWS, COLUMNS, Batch, shown, unknown
 from payworld.storage.database.tables import read_csv, read_parquet
 from payworld.storage.files import naming
@@ -25,9 +27,9 @@ _JSON_KINDS = {
     bool: "true or false",
     int: "a number",
     float: "a number",
+    Literal: "a number",
     type(None): "null",
 }
-_BOM = b"\xef\xbb\xbf"
 
 Item: TypeAlias = "Batch | dict[str, Any]"
 """A batch of records, or the file's meta object."""
@@ -36,15 +38,19 @@ Item: TypeAlias = "Batch | dict[str, Any]"
 class Source:
     """A finance file or folder that can be read several times; lives for a load."""
 
-    def __init__(self, path: Path, read: Callable[[], Iterator[Item]]) -> None:
+    def __init__(self, path: Path, read: Callable[[bool], Iterator[Item]]) -> None:
         self.path = path
         self.name = str(path)
         self._read = read
 
-    def items(self) -> Iterator[Item]:
-        """Yield the meta object, if any, and every batch."""
+    def items(self, as_written: bool = False) -> Iterator[Item]:
+        """Yield the meta object, if any, and every batch.
+
+        With `as_written` the large numbers of JSON are not rounded, which takes ten times as
+        long: for messages.
+        """
         with naming(self.path, "read"):
-            yield from self._read()
+            yield from self._read(as_written)
 
     def batches(self) -> Iterator[Batch]:
         """Yield every batch."""
@@ -61,20 +67,20 @@ def open_source(path: Path) -> Source:
     if suffix in (".csv", ".parquet") and path.stem in TABLES:
         return _folder_source(path.parent, suffix)
     if suffix in (".jsonl", ".ndjson"):
-        return Source(path, lambda: _read_lines(path))
+        return Source(path, lambda as_written: _read_lines(path, as_written))
     if suffix in (".csv", ".parquet"):
         raise StorageError(
             f"{str(path)!r}: expected a folder with {', '.join(TABLES)}{suffix}, or one of those "
             "files"
         )
     if _looks_like_lines(path):
-        return Source(path, lambda: _read_lines(path))
-    return Source(path, lambda: _read_document(path))
+        return Source(path, lambda as_written: _read_lines(path, as_written))
+    return Source(path, lambda as_written: _read_document(path, as_written))
 
 
 def _looks_like_lines(path: Path) -> bool:
     with naming(path, "read"), path.open("rb") as file:
-        return file.readline(200).removeprefix(_BOM).startswith(b'{"table":')
+        return file.readline(200).removeprefix(BOM).startswith(b'{"table":')
 
 
 def _open_folder(path: Path) -> Source:
@@ -88,7 +94,7 @@ def _open_folder(path: Path) -> Source:
 def _folder_source(path: Path, suffix: str) -> Source:
     read_table = read_csv if suffix == ".csv" else read_parquet
 
-    def read() -> Iterator[Item]:
+    def read(_as_written: bool) -> Iterator[Item]:
         meta = path / "meta.json"
         if not meta.exists():
             raise StorageError(
@@ -96,48 +102,24 @@ def _folder_source(path: Path, suffix: str) -> Source:
                 "whole. Run the command that made it again; in a folder of your own let meta.json "
                 "hold {}"
             )
-        yield _as_meta(_parse(meta.read_bytes(), str(meta)), str(meta))
+        yield _as_meta(parse_json(meta.read_bytes(), str(meta)), str(meta))
         for table in TABLES:
             yield from read_table(path / f"{table}{suffix}", table)
 
     return Source(path, read)
 
 
-def _parse(data: bytes, source: str, line: int | None = None) -> Any:
-    """Return parsed JSON; StorageError tells an encoding that is not UTF-8 from bad JSON.
-
-    `line` is the number of the data's first line, if it is one of a file of many documents.
-    """
-    data = data.removeprefix(_BOM)
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        problem = error
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:1000]:
-        raise StorageError(f"{source}: looks like UTF-16 or UTF-32; save it as UTF-8") from problem
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        raise StorageError(
-            f"{source}: {'' if line is None else f'line {line:,}, '}byte {error.start:,} is not "
-            "UTF-8; save the file as UTF-8"
-        ) from problem
-    if not data.strip():
-        raise StorageError(f"{source}: is empty; expected users, accounts and transactions")
-    raise StorageError(
-        f"{source}: line {problem.lineno + (line or 1) - 1:,}, column {problem.colno}: not JSON: "
-        f"{problem.msg}"
-    ) from problem
-
-
 def _as_meta(meta: Any, source: str) -> dict[str, Any]:
     if not isinstance(meta, dict):
         raise StorageError(f"{source}: meta = {shown(meta)}: expected an object")
+    for key, value in meta.items():
+        if isinstance(value, Literal):
+            raise StorageError(f"{source}: meta.{key} = {shown(value)}: expected a JSON value")
     return meta
 
 
-def _read_document(path: Path) -> Iterator[Item]:
-    document = _parse(path.read_bytes(), str(path))
+def _read_document(path: Path, as_written: bool) -> Iterator[Item]:
+    document = parse_json(path.read_bytes(), str(path), as_written=as_written)
     if not isinstance(document, dict):
         raise StorageError(
             f"{path}: is {_JSON_KINDS[type(document)]}; expected an object with {', '.join(TABLES)}"
@@ -159,23 +141,23 @@ def _read_document(path: Path) -> Iterator[Item]:
             yield _from_rows(part, table, numbers, f"{table}[{{}}]", str(path))
 
 
-def _read_lines(path: Path) -> Iterator[Item]:
+def _read_lines(path: Path, as_written: bool) -> Iterator[Item]:
     number = 1
     with path.open("rb") as file:
         while lines := file.read(_LINES_BYTES) + file.readline():
             if number == 1:
-                lines = lines.removeprefix(_BOM)
+                lines = lines.removeprefix(BOM)
             lines = lines.removesuffix(b"\n")
             places = range(number, number + lines.count(b"\n") + 1)
-            yield from _from_lines(lines, places, path)
+            yield from _from_lines(lines, places, path, as_written)
             number = places.stop
     if number == 1:
         raise StorageError(f"{path}: is empty; expected users, accounts and transactions")
 
 
-def _from_lines(lines: bytes, places: range, path: Path) -> Iterator[Item]:
+def _from_lines(lines: bytes, places: range, path: Path, as_written: bool) -> Iterator[Item]:
     """Yield the items of some lines: each run of lines of one table is a batch."""
-    rows = _parse_lines(lines, str(path), places)
+    rows = _parse_lines(lines, str(path), places, as_written)
     number = places.start
     for table, run in groupby(rows, _table_of):
         part = list(run)
@@ -197,17 +179,17 @@ def _table_of(row: Any) -> Any:
     return row.get("table") if type(row) is dict else None
 
 
-def _parse_lines(lines: bytes, source: str, places: range) -> list[Any]:
+def _parse_lines(lines: bytes, source: str, places: range, as_written: bool) -> list[Any]:
     """Return the parsed lines, None for blank ones; the fast way is one parse for all."""
-    try:
-        # JSON has no line break inside a text, so these are the ends of the lines.
-        rows: list[Any] = orjson.loads(b"[" + lines.replace(b"\n", b",") + b"]")
-    except orjson.JSONDecodeError:
-        rows = []
+    rows: list[Any] = []
+    if not as_written:
+        with suppress(orjson.JSONDecodeError):
+            # JSON has no line break inside a text, so these are the ends of the lines.
+            rows = orjson.loads(b"[" + lines.replace(b"\n", b",") + b"]")
     if len(rows) == len(places):
         return rows
     return [
-        _parse(line, source, number) if line.strip() else None
+        parse_json(line, source, number, as_written) if line.strip() else None
         for number, line in zip(places, lines.split(b"\n"), strict=True)
     ]
 

@@ -25,7 +25,9 @@ __all__ = [
     "CREDIT_FIELDS",
     "Batch",
     "Column",
+    "bad_value",
     "check_batch",
+    "is_rounded",
     "shown",
     "unknown",
 ]
@@ -234,8 +236,13 @@ def unknown(key: str, known: Iterable[str]) -> str:
     return f"{shown(key)}: unknown key; {hint}"
 
 
-def check_batch(batch: Batch, source: str) -> None:
-    """Raise StorageError for the first value that is not as expected, by record and field."""
+def is_rounded(value: Any) -> bool:
+    """Return whether a value is a whole number of more than 64 bits, read as another one."""
+    return type(value) is float and abs(value) >= 2**63
+
+
+def bad_value(batch: Batch) -> tuple[int, Column] | None:
+    """Return row and column of the first value that is not as expected."""
     for column in COLUMNS[batch.table]:
         values = batch.columns[column.name]
         given = [value for value in values if value is not None] if column.optional else values
@@ -243,10 +250,18 @@ def check_batch(batch: Batch, source: str) -> None:
             continue
         for row, value in enumerate(values):
             if (value is not None or not column.optional) and not column.holds([value]):
-                raise StorageError(
-                    f"{source}: {batch.place(row)}.{column.name} = {shown(value)}: expected "
-                    f"{column.expected}"
-                )
+                return row, column
+    return None
+
+
+def check_batch(batch: Batch, source: str) -> None:
+    """Raise StorageError for the first value that is not as expected, by record and field."""
+    if found := bad_value(batch):
+        row, column = found
+        raise StorageError(
+            f"{source}: {batch.place(row)}.{column.name} = "
+            f"{shown(batch.columns[column.name][row])}: expected {column.expected}"
+        )
     if batch.table == "accounts":
         _check_kinds(batch, source)
 

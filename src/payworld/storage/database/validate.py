@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from payworld.errors import StorageError
 from payworld.storage.database.readers import Source
-from payworld.storage.database.records import Batch, check_batch, shown
+from payworld.storage.database.records import Batch, bad_value, check_batch, is_rounded, shown
 from payworld.storage.finance_files import TABLES
 
 __all__ = ["validate_source"]
@@ -71,7 +71,7 @@ def validate_source(source: Source, keep: Callable[[Batch], None]) -> dict[str, 
     index, meta = _Index(), dict[str, Any]()
     for item in source.items():
         if isinstance(item, Batch):
-            check_batch(item, source.name)
+            _check(item, source)
             index.add(item)
             keep(item)
             counts[item.table] += len(item.numbers)
@@ -88,6 +88,16 @@ def validate_source(source: Source, keep: Callable[[Batch], None]) -> dict[str, 
         missing = np.setdiff1d(_joined(index.references[table]), known)
         _check_references(source, table, field, parent, missing)
     return counts
+
+
+def _check(batch: Batch, source: Source) -> None:
+    """Check a batch; a number that was rounded is named as it stands in the file."""
+    found = bad_value(batch)
+    if found and is_rounded(batch.columns[found[1].name][found[0]]):
+        for item in source.items(as_written=True):
+            if isinstance(item, Batch):
+                check_batch(item, source.name)
+    check_batch(batch, source.name)
 
 
 def _check_counts(meta: dict[str, Any], counts: dict[str, int], source: str) -> None:
