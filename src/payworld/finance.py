@@ -99,13 +99,16 @@ def generate_transactions(
 
 
 def generate_dataset(
-    num_users: int = 50,
+    num_users: int | None = None,
     *,
     seed: int | None = None,
     as_of: date | str | None = None,
     config: FinanceConfig | None = None,
 ) -> dict[str, Any]:
-    """Return meta, users, accounts and transactions, as the JSON file holds them."""
+    """Return meta, users, accounts and transactions, as the JSON file holds them.
+
+    Without a number of users it is that of the configuration, 50 unless it says otherwise.
+    """
     from payworld.datasets import personal_finance
 
     return personal_finance.generate_dataset(num_users, as_of=_day(as_of), seed=seed, config=config)

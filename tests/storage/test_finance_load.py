@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 from sqlalchemy import event, func, select, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import Session, selectinload
 
 from payworld.datasets.personal_finance import generate_dataset, write_dataset
 from payworld.errors import ConflictError, MissingExtraError, StorageError, UsageError
@@ -388,13 +389,53 @@ def test_a_session_that_fails_is_rolled_back(tmp_path: Path) -> None:
     async def work(session: AsyncSession) -> None:
         await session.execute(text("PRAGMA max_page_count = 125"))
         await session.commit()
-        with pytest.raises(sqlite3.OperationalError, match="full"):
+        with pytest.raises(StorageError, match=r"full; nothing was changed") as caught:
             await load_data_from_json(session, str(path))
+        assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
 
     with_session(tmp_path / "payworld.db", work)
     connection = sqlite3.connect(tmp_path / "payworld.db")
     assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("session", "named"),
+    [
+        (None, "session: is a NoneType; expected an AsyncSession"),
+        (Session(), "session: is a Session; expected an AsyncSession"),
+        (AsyncSession(), "session: is bound to no engine"),
+    ],
+    ids=["nothing", "not asynchronous", "no engine"],
+)
+def test_what_is_no_session_to_load_with_is_refused(
+    tmp_path: Path, session: Any, named: str
+) -> None:
+    path = make(tmp_path / "users.json", 3)
+    with pytest.raises(UsageError, match=named):
+        asyncio.run(load_data_from_json(session, path))
+
+
+def test_what_is_no_path_is_refused(tmp_path: Path) -> None:
+    async def work(session: AsyncSession) -> None:
+        with pytest.raises(UsageError, match="path = 5: expected a text or a Path"):
+            await load_data_from_json(session, 5)  # type: ignore[arg-type]
+
+    with_session(tmp_path / "payworld.db", work)
+
+
+def test_a_session_whose_database_does_not_open_says_so(tmp_path: Path) -> None:
+    path = make(tmp_path / "users.json", 3)
+
+    async def work(session: AsyncSession) -> None:
+        threads = threading.active_count()
+        with pytest.raises(StorageError, match=r"unable to open.*Check that it runs"):
+            await load_data_from_json(session, path)
+        # The driver's thread reports to the event loop, which must not be gone by then.
+        while threading.active_count() > threads:
+            await asyncio.sleep(0.01)
+
+    with_session(tmp_path / "no" / "folder.db", work)
 
 
 def test_inside_the_callers_transaction_the_commit_is_the_callers(tmp_path: Path) -> None:

@@ -1,17 +1,22 @@
 """Equal seed, size and date: equal data; and user 7 is the same person in any of them."""
 
 import hashlib
+import json
+import re
 import subprocess
 import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payworld import finance
 from payworld.datasets.personal_finance import (
+    FinanceConfig,
     generate_accounts,
     generate_dataset,
     generate_transactions,
@@ -132,14 +137,73 @@ def test_numbers_out_of_range_are_refused(arguments: dict[str, int]) -> None:
         generate_dataset(**arguments, as_of=AS_OF)  # type: ignore[arg-type]
 
 
-def test_a_history_too_short_for_the_rules_is_refused() -> None:
+@pytest.mark.parametrize("created", ["2025-10-30T10:00:00", "2026-01-01T00:00:00"])
+def test_a_history_too_short_for_the_rules_is_refused(created: str) -> None:
     user = generate_user(0, as_of=AS_OF)
     account = generate_accounts(user, as_of=AS_OF)[0]
     with pytest.raises(UsageError, match="32 days"):
-        generate_transactions(account, user | {"created_at": "2025-10-30T10:00:00"}, as_of=AS_OF)
+        generate_transactions(account, user | {"created_at": created}, as_of=AS_OF)
+    with pytest.raises(UsageError, match="32 days"):
+        generate_accounts(user | {"created_at": created}, as_of=AS_OF)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"num_users": "5"}, "num_users = '5': expected a whole number from 1 to 10,000,000"),
+        ({"num_users": 1.5}, "num_users = 1.5"),
+        ({"num_users": True}, "num_users = True"),
+        ({"num_users": 0}, "num_users = 0"),
+        ({"seed": 1.5}, "seed = 1.5: expected a whole number"),
+        ({"seed": "1"}, "seed = '1'"),
+        ({"as_of": 5}, "as_of = 5: expected a date"),
+        ({"as_of": None}, "as_of = None"),
+        ({"config": {"num_users": 3}}, "config: is a dict; expected a FinanceConfig"),
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_named(arguments: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(named)):
+        generate_dataset(**({"as_of": AS_OF} | arguments))
+
+
+@pytest.mark.parametrize("index", [1.5, "7", None, True])
+def test_a_user_has_a_whole_number(index: Any) -> None:
+    with pytest.raises(UsageError, match="index = "):
+        generate_user(index, as_of=AS_OF)
+
+
+@pytest.mark.parametrize("user", [5, "ann", None, [], {"id": "0" * 32, "created_at": None}])
+def test_what_is_no_user_at_all_is_refused(user: Any) -> None:
+    with pytest.raises(UsageError, match="user"):
+        generate_accounts(user, as_of=AS_OF)
+    account = generate_accounts(generate_user(0, as_of=AS_OF), as_of=AS_OF)[0]
+    if user is not None:
+        with pytest.raises(UsageError, match="user"):
+            generate_transactions(account, user, as_of=AS_OF)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    small = np.int64(5)
+    assert generate_user(np.uint8(7), seed=small, as_of=AS_OF) == generate_user(  # type: ignore[arg-type]
+        7, seed=5, as_of=AS_OF
+    )
+    data = generate_dataset(np.int32(3), seed=small, as_of=AS_OF)  # type: ignore[arg-type]
+    assert data == generate_dataset(3, seed=5, as_of=AS_OF)
+    assert json.loads(json.dumps(data["meta"])) == data["meta"]
+
+
+def test_the_number_of_users_is_the_arguments_or_the_configurations_or_50() -> None:
+    config = FinanceConfig(num_users=3)
+    assert len(generate_dataset(as_of=AS_OF, config=config)["users"]) == 3
+    assert len(generate_dataset(4, as_of=AS_OF, config=config)["users"]) == 4
+    assert len(generate_dataset(as_of=AS_OF)["users"]) == 50
+    assert len(finance.generate_dataset(as_of=AS_OF, config=config)["users"]) == 3
 
 
 @pytest.mark.parametrize("index", [-1, 10_000_000])
 def test_a_user_of_no_data_set_is_refused(index: int) -> None:
-    with pytest.raises(UsageError, match=f"index = {index}: expected 0 to 9,999,999"):
+    with pytest.raises(
+        UsageError, match=f"index = {index}: expected a whole number from 0 to 9,999,999"
+    ):
         generate_user(index, as_of=AS_OF)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime
+from operator import index as index_of
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 from uuid import UUID
 
 import numpy as np
@@ -47,19 +49,37 @@ Record = dict[str, Any]
 
 
 def _rules(as_of: date | str, config: FinanceConfig | None) -> Rules:
+    if not isinstance(as_of, date | str):
+        raise UsageError(f"as_of = {as_of!r}: expected a date, or a text such as 2025-11-03")
     # A datetime is a date too; strftime writes years before 1000 with fewer digits.
     text = date.isoformat(as_of) if isinstance(as_of, date) else as_of
-    return compile_rules(config or FinanceConfig(), parse_date(text, "as_of"))
+    return compile_rules(_config(config), parse_date(text, "as_of"))
 
 
-def _checked(seed: int | None, num_users: int, config: FinanceConfig | None) -> int:
-    """Return the seed to use; UsageError if it or the number of users is out of range."""
-    seed = (config or FinanceConfig()).seed if seed is None else seed
-    if not 0 <= seed <= MAX_SEED:
-        raise UsageError(f"seed = {seed}: expected a whole number from 0 to {MAX_SEED}")
-    if not 1 <= num_users <= MAX_USERS:
-        raise UsageError(f"num_users = {num_users}: expected 1 to {MAX_USERS:,}")
-    return seed
+def _config(config: FinanceConfig | None) -> FinanceConfig:
+    if config is None:
+        return FinanceConfig()
+    if not isinstance(config, FinanceConfig):
+        raise UsageError(
+            f"config: is a {type(config).__name__}; expected a FinanceConfig, as in "
+            "FinanceConfig(num_users=100)"
+        )
+    return config
+
+
+def _whole(value: SupportsIndex, name: str, high: int, low: int = 0) -> int:
+    """Return a whole number, NumPy's too, as Python's; UsageError for anything else."""
+    number = None
+    if not isinstance(value, bool | np.bool_):
+        with suppress(TypeError):
+            number = index_of(value)
+    if number is None or not low <= number <= high:
+        raise UsageError(f"{name} = {value!r}: expected a whole number from {low} to {high:,}")
+    return number
+
+
+def _seed(seed: int | None, config: FinanceConfig | None) -> int:
+    return _whole(_config(config).seed if seed is None else seed, "seed", MAX_SEED)
 
 
 def generate_user(
@@ -70,9 +90,7 @@ def generate_user(
     config: FinanceConfig | None = None,
 ) -> Record:
     """Return the user with a number, from 0: the same one in every data set of the seed."""
-    if not 0 <= index < MAX_USERS:
-        raise UsageError(f"index = {index}: expected 0 to {MAX_USERS - 1:,}")
-    seed = _checked(seed, 1, config)
+    index, seed = _whole(index, "index", MAX_USERS - 1), _seed(seed, config)
     users = make_users(seed, index, 1, _rules(as_of, config))
     return records(users_frame(seed, index, users))[0]
 
@@ -85,9 +103,10 @@ def generate_accounts(
     config: FinanceConfig | None = None,
 ) -> list[Record]:
     """Return the accounts of a user (its id and created_at count)."""
-    seed, rules = _checked(seed, 1, config), _rules(as_of, config)
+    seed, rules = _seed(seed, config), _rules(as_of, config)
     high, low = _words(user, "user")
     created = _created(user)
+    _history_start(user, rules)
     users = Users(high, low, np.array([created.toordinal()]), np.zeros(1, np.int64))
     accounts = make_accounts(seed, users, rules)
     ids = pl.Series([user["id"]] * len(accounts), dtype=pl.String)
@@ -107,19 +126,13 @@ def generate_transactions(
     With its user, nothing is dated before the user existed, as in a data set; without, the
     account has the whole history.
     """
-    seed, rules = _checked(seed, 1, config), _rules(as_of, config)
+    seed, rules = _seed(seed, config), _rules(as_of, config)
     high, low = _words(account, "account")
     if account.get("subtype") not in SUBTYPES:
         raise UsageError(
             f"account.subtype = {account.get('subtype')!r}: expected {', '.join(SUBTYPES)}"
         )
-    created = 0 if user is None else _created(user).toordinal()
-    start = np.array([max(rules.first_day, created + 1)])
-    if rules.as_of - int(start[0]) < 31:
-        raise UsageError(
-            f"user.created_at = {user['created_at'] if user else None!r}: expected at least 32 "
-            f"days before as_of {iso(rules.as_of)}"
-        )
+    start = np.array([rules.first_day if user is None else _history_start(user, rules)])
     accounts = Accounts(
         user=np.zeros(1, np.int64),
         high=high,
@@ -142,8 +155,19 @@ def _words(record: Mapping[str, Any], name: str) -> tuple[Words, Words]:
 def _created(user: Mapping[str, Any]) -> datetime:
     try:
         return datetime.fromisoformat(str(user["created_at"]))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise UsageError("user.created_at: expected an ISO 8601 date and time") from error
+
+
+def _history_start(user: Mapping[str, Any], rules: Rules) -> int:
+    """Return the first day (ordinal) of a user's history; UsageError if it has too few."""
+    start = max(rules.first_day, _created(user).toordinal() + 1)
+    if rules.as_of - start < 31:
+        raise UsageError(
+            f"user.created_at = {user['created_at']!r}: expected at least 32 days before as_of "
+            f"{iso(rules.as_of)}"
+        )
+    return start
 
 
 def _meta(seed: int, num_users: int, rules: Rules) -> Record:
@@ -158,14 +182,19 @@ def _meta(seed: int, num_users: int, rules: Rules) -> Record:
 
 
 def generate_dataset(
-    num_users: int = 50,
+    num_users: int | None = None,
     *,
     as_of: date | str,
     seed: int | None = None,
     config: FinanceConfig | None = None,
 ) -> Record:
-    """Return meta, users, accounts and transactions, as the JSON file holds them."""
-    seed, rules = _checked(seed, num_users, config), _rules(as_of, config)
+    """Return meta, users, accounts and transactions, as the JSON file holds them.
+
+    Without a number of users it is that of the configuration, 50 unless it says otherwise.
+    """
+    num_users = _config(config).num_users if num_users is None else num_users
+    num_users = _whole(num_users, "num_users", MAX_USERS, low=1)
+    seed, rules = _seed(seed, config), _rules(as_of, config)
     users, accounts, transactions = (
         pl.concat(parts) for parts in zip(*make_blocks(seed, num_users, rules), strict=True)
     )
@@ -192,7 +221,8 @@ def write_dataset(
 
     `progress` is called with the users of each block, as they are written.
     """
-    seed, rules = _checked(seed, num_users, config), _rules(as_of, config)
+    num_users = _whole(num_users, "num_users", MAX_USERS, low=1)
+    seed, rules = _seed(seed, config), _rules(as_of, config)
     meta = _meta(seed, num_users, rules)
 
     def blocks() -> Iterator[Block]:

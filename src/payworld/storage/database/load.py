@@ -88,9 +88,13 @@ async def load_data_from_json(
     A session without a transaction is committed, or rolled back on an error. Inside a
     transaction of the caller's the load is a savepoint, and the commit is the caller's.
     """
+    require("sqlalchemy", "greenlet")
     check_mode(if_exists)
+    url = _url_of(session)
+    if not isinstance(path, str | Path):
+        raise UsageError(f"path = {path!r}: expected a text or a Path")
     source = open_source(Path(path))
-    with Spool() as spool:
+    with naming_database(url), Spool() as spool:
         counts = validate_source(source, spool.add)
         is_inside = session.in_transaction()
         if is_inside:
@@ -100,6 +104,21 @@ async def load_data_from_json(
             connection = await session.connection()
             await _fill(connection, spool, source.name, if_exists)
     return counts
+
+
+def _url_of(session: object) -> str:
+    """Return the database of a session; UsageError for anything but a session that has one."""
+    from sqlalchemy.exc import UnboundExecutionError
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    if not isinstance(session, AsyncSession):
+        raise UsageError(
+            f"session: is a {type(session).__name__}; expected an AsyncSession of SQLAlchemy"
+        )
+    try:
+        return str(session.get_bind().engine.url)
+    except UnboundExecutionError as error:
+        raise UsageError("session: is bound to no engine; write AsyncSession(engine)") from error
 
 
 def check_mode(if_exists: str) -> None:
