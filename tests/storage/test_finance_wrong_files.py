@@ -72,6 +72,7 @@ WRONG_VALUES = [
     ("accounts", 1, "currency", "EUR"),
     ("accounts", CARD, "limit", None),
     ("accounts", CARD, "limit", -1),
+    ("accounts", CARD, "balance", DATA["accounts"][CARD]["limit"] + 1),
     ("accounts", CARD, "apr", "12.99"),
     ("accounts", CARD, "apr", 100.5),
     ("accounts", CARD, "is_overdue", 1),
@@ -144,6 +145,8 @@ WRONG_DOCUMENTS = [
     (edit(lambda d: d.update(user=[])), "did you mean 'users'"),
     (edit(lambda d: d["users"].append(5)), "users[6] = 5: expected an object"),
     (edit(lambda d: d.update(meta=5)), "meta = 5: expected an object"),
+    (edit(lambda d: d["meta"].update(counts=5)), "meta.counts = 5: expected an object"),
+    (edit(lambda d: d["meta"].update(counts=None)), "meta.counts = None: expected an object"),
     (edit(lambda d: d["transactions"].pop()), "the file is incomplete"),
     (json.dumps(DATA).encode()[:-100], "not JSON"),
     (b"NaN", "is a number; expected an object"),
@@ -252,6 +255,36 @@ def test_a_missing_parent_is_named(tmp_path: Path, table: str, field: str, paren
     message = refused(tmp_path / "users.json", tmp_path / "payworld.db")
     assert f"{table}[6].{field} = '00000000-0000-4000-8000-000000000000'" in message
     assert f"one of the file's {parent}" in message
+
+
+def test_emails_that_differ_in_case_alone_are_two_as_in_the_database(tmp_path: Path) -> None:
+    data = copy()
+    data["users"][5]["email"] = data["users"][1]["email"].upper()
+    data["accounts"][CARD]["balance"] = data["accounts"][CARD]["limit"]
+    (tmp_path / "users.json").write_text(json.dumps(data))
+    counts = load_file(tmp_path / "users.json", f"sqlite+aiosqlite:///{tmp_path / 'p.db'}")
+    assert counts == DATA["meta"]["counts"]
+
+
+@pytest.mark.parametrize("at", [1, -1])
+def test_a_second_meta_line_is_named_with_the_first(
+    tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Small pieces, so that the two are not of one piece.
+    monkeypatch.setattr("payworld.storage.database.readers._LINES_BYTES", 1000)
+    lines = lines_of(tmp_path)
+    lines.insert(at % (len(lines) + 1), lines[0])
+    (tmp_path / "users.jsonl").write_bytes(b"".join(lines))
+    message = refused(tmp_path / "users.jsonl", tmp_path / "payworld.db")
+    assert f"line {at % len(lines) + 1:,}: a second meta object; line 1 is one" in message
+
+
+def test_a_meta_line_with_a_number_that_is_none_is_named(tmp_path: Path) -> None:
+    lines = lines_of(tmp_path)
+    lines[0] = lines[0].replace(b'"seed":1', b'"seed":NaN')
+    (tmp_path / "users.jsonl").write_bytes(b"".join(lines))
+    message = refused(tmp_path / "users.jsonl", tmp_path / "payworld.db")
+    assert "meta.seed = NaN: expected a JSON value" in message
 
 
 def lines_of(tmp_path: Path) -> list[bytes]:

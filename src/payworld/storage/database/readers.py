@@ -142,22 +142,25 @@ def _read_document(path: Path, as_written: bool) -> Iterator[Item]:
 
 
 def _read_lines(path: Path, as_written: bool) -> Iterator[Item]:
-    number = 1
+    number, metas = 1, list[int]()
     with path.open("rb") as file:
         while lines := file.read(_LINES_BYTES) + file.readline():
             if number == 1:
                 lines = lines.removeprefix(BOM)
             lines = lines.removesuffix(b"\n")
             places = range(number, number + lines.count(b"\n") + 1)
-            yield from _from_lines(lines, places, path, as_written)
+            rows = _parse_lines(lines, str(path), places, as_written)
+            yield from _from_lines(rows, places, path, metas)
             number = places.stop
     if number == 1:
         raise StorageError(f"{path}: is empty; expected users, accounts and transactions")
 
 
-def _from_lines(lines: bytes, places: range, path: Path, as_written: bool) -> Iterator[Item]:
-    """Yield the items of some lines: each run of lines of one table is a batch."""
-    rows = _parse_lines(lines, str(path), places, as_written)
+def _from_lines(rows: list[Any], places: range, path: Path, metas: list[int]) -> Iterator[Item]:
+    """Yield the items of some lines: each run of lines of one table is a batch.
+
+    The lines of meta objects are added to `metas`: there is one in a file.
+    """
     number = places.start
     for table, run in groupby(rows, _table_of):
         part = list(run)
@@ -167,7 +170,14 @@ def _from_lines(lines: bytes, places: range, path: Path, as_written: bool) -> It
             label = "line {} (" + table + ")"
             yield _from_rows(part, table, numbers, label, str(path), ("table",))
         elif table == "meta":
-            yield from part
+            metas.extend(numbers)
+            if len(metas) > 1:
+                raise StorageError(
+                    f"{path}: line {metas[1]:,}: a second meta object; line {metas[0]:,} is one "
+                    "already: load the files that were joined here one by one, with --if-exists "
+                    "append"
+                )
+            yield _as_meta(part[0], str(path))
         elif table is not None or any(row is not None for row in part):
             raise StorageError(
                 f"{path}: line {numbers[0]:,}: table = {shown(table)}: expected one of meta, "

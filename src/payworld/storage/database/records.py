@@ -267,7 +267,7 @@ def check_batch(batch: Batch, source: str) -> None:
 
 
 def _check_kinds(batch: Batch, source: str) -> None:
-    """Check that type, subtype and the credit fields of each account go together."""
+    """Check that type, subtype, balance and the credit fields of each account go together."""
     columns = batch.columns
     for row, subtype in enumerate(columns["subtype"]):
         kind = SUBTYPE_TYPES[subtype]
@@ -284,3 +284,8 @@ def _check_kinds(batch: Batch, source: str) -> None:
                     f"{source}: {batch.place(row)}.{field} = {shown(value)}: expected {wanted} "
                     f"for the subtype {subtype!r}"
                 )
+        if kind == "credit" and columns["balance"][row] > columns["limit"][row]:
+            raise StorageError(
+                f"{source}: {batch.place(row)}.balance = {columns['balance'][row]}: expected at "
+                f"most the card's limit, {columns['limit'][row]}"
+            )

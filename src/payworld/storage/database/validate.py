@@ -101,9 +101,14 @@ def _check(batch: Batch, source: Source) -> None:
 
 
 def _check_counts(meta: dict[str, Any], counts: dict[str, int], source: str) -> None:
-    promised = meta.get("counts")
-    if not isinstance(promised, dict):
+    if "counts" not in meta:
         return
+    promised = meta["counts"]
+    if not isinstance(promised, dict):
+        raise StorageError(
+            f"{source}: meta.counts = {shown(promised)}: expected an object with the records of "
+            "each table"
+        )
     for table, n in counts.items():
         if table in promised and promised[table] != n:
             raise StorageError(
