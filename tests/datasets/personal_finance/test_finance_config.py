@@ -26,14 +26,21 @@ def leaves(model: BaseModel, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple
             yield (*path, name), value
 
 
+# What half of the default, or another bound, would not change in a few users.
+OTHERS: dict[str, Any] = {
+    "merchants": [{"name": "Another Place", "prices": [6.0, 9.0]}],
+    "employers": ["Another Employer"],
+    "overdue_share": 0.9,
+    **dict.fromkeys(("weekly", "biweekly", "semi_monthly", "monthly"), 100.0),
+}
+
+
 def turned(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     """Return a document that sets another value at a path."""
     name = path[-1]
-    if name == "merchants":
-        new: Any = [{"name": "Another Place", "prices": [6.0, 9.0]}]
-    elif name == "employers":
-        new = ["Another Employer"]
-    elif name == "hour_weights":
+    if name in OTHERS:
+        new: Any = OTHERS[name]
+    elif name == "hour_weights" or path[0] == "shop_hours":
         new = [1.0, *[0.0] * 23] if value[0] == 0 else [0.0] * 23 + [1.0]
     elif path[0] == "category_weights" or path[1:2] == ("subtype_shares",):
         return shifted(path)
@@ -44,8 +51,6 @@ def turned(path: tuple[str, ...], value: Any) -> dict[str, Any]:
             new = [low, 60.0]
     elif isinstance(value, int):
         new = value + 3
-    elif name == "overdue_share":
-        new = 0.9
     else:
         new = value / 2 if value else 0.4
     document: Any = new
@@ -116,6 +121,10 @@ def test_every_knob_is_described() -> None:
         ("spending: {HEALTHCARE: {hour_weights: [1, 2]}}", "hour_weights"),
         ("users: {created_days_ago: [10, 20]}", "users.created_days_ago"),
         ("seed: 1\nseed: 2", "duplicate"),
+        (
+            "spending: {HEALTHCARE: {merchants: [{name: A, prices: [6, 7], hours: noon}]}}",
+            "spending.HEALTHCARE.merchants.0.hours",
+        ),
     ],
 )
 def test_a_wrong_value_is_named(document: str, named: str) -> None:

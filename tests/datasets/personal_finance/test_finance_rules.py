@@ -122,7 +122,7 @@ def test_transactions_are_as_promised(world: World) -> None:
     assert (rows["date"] < midnight(world)).all()
     assert (rows["date"] >= midnight(world) - timedelta(days=180)).all()
     pending = rows.filter("pending")["date"]
-    assert (pending >= midnight(world) - timedelta(days=5)).all()
+    assert (pending >= midnight(world) - timedelta(days=7)).all()
     in_order = rows.with_columns(before=pl.col("date").shift(1).over("account_id"))
     assert (in_order["before"].drop_nulls() <= in_order.drop_nulls()["date"]).all()
 
@@ -143,8 +143,8 @@ def test_merchants_fit_their_category_and_its_prices(world: World) -> None:
     _, _, rows = tables(*world)
     for category, merchants in NAMES.items():
         of_category = rows.filter(category=category)
-        assert set(of_category["merchant_name"]) <= {name for name, _, _ in merchants}
-        for name, low, high in merchants:
+        assert set(of_category["merchant_name"]) <= {name for name, *_ in merchants}
+        for name, low, high, *_ in merchants:
             amounts = of_category.filter(merchant_name=name)["amount"]
             assert amounts.is_between(round(low * 100), round(high * 100)).all(), name
     employers = set(rows.filter(category="INCOME")["merchant_name"])
@@ -233,6 +233,9 @@ def test_people_eat_out_at_weekends_and_in_the_evening() -> None:
     food = posted.filter(category="FOOD_AND_DRINK")["date"]
     travel = posted.filter(category="TRANSPORTATION")["date"]
     assert (food.dt.weekday() >= 6).mean() > 0.36 > 2 / 7 > (travel.dt.weekday() >= 6).mean()  # type: ignore[operator]
+    at_table = ("Harbor Light Grill", "Two Rivers Pizza", "Taqueria La Paloma", "Old Mill Tavern")
+    dinners = posted.filter(pl.col("merchant_name").is_in(at_table))["date"].dt.hour()
+    assert dinners.is_between(17, 21).mean() > 0.5  # type: ignore[operator]
     evening = food.dt.hour().is_between(17, 21).mean()
     care = posted.filter(category="HEALTHCARE")["date"].dt.hour().is_between(17, 21).mean()
     assert evening > 0.4 > 0.2 > care  # type: ignore[operator]
@@ -245,9 +248,69 @@ def test_a_persons_accounts_differ_in_kind() -> None:
     assert (kinds.filter(n=3)["kinds"] >= 2).all()
 
 
-def test_history_fills_its_days_evenly_but_for_the_pending_end() -> None:
+@pytest.mark.parametrize(
+    ("names", "first", "last", "share"),
+    [
+        (("Morning Bird Coffee", "Daily Grind Espresso", "Corner Oven Bakery"), 5, 11, 0.7),
+        (("Two Rivers Pizza", "The Copper Ladle", "Bamboo Garden"), 11, 21, 0.9),
+        (("Green Basket Market", "Sunny Acre Foods", "Family Table Grocery"), 7, 20, 0.95),
+        (("City Science Museum",), 7, 20, 0.95),
+    ],
+)
+def test_hours_fit_the_merchant(
+    names: tuple[str, ...], first: int, last: int, share: float
+) -> None:
     _, _, rows = tables(5, "2025-11-03", 4000)
-    spent = rows.filter(pl.col("category") == "GENERAL_MERCHANDISE")
-    age = (datetime(2025, 11, 3) - spent["date"]).dt.total_days().to_numpy()
-    weeks = np.bincount(age // 7)[1:17]
-    assert weeks.max() < 1.3 * weeks.min()
+    hours = rows.filter(pl.col("merchant_name").is_in(names))["date"].dt.hour()
+    assert hours.is_between(first, last).mean() > share  # type: ignore[operator]
+
+
+def owned(world: World) -> pl.DataFrame:
+    """Return the transactions with their users."""
+    _, accounts, rows = tables(*world)
+    return rows.join(accounts.select(account_id="id", user_id="user_id"), on="account_id")
+
+
+@worlds
+def test_a_person_has_one_employer_and_one_rhythm_on_all_accounts(world: World) -> None:
+    income = owned(world).filter(category="INCOME").with_columns(pl.col("date").dt.date())
+    assert income.group_by("user_id").agg(pl.col("merchant_name").n_unique())[
+        "merchant_name"
+    ].unique().to_list() == [1]
+    fullest = income.group_by("user_id", "account_id").agg(pl.col("date"), n=pl.len())
+    fullest = fullest.sort("n", descending=True)
+    paid: dict[str, set[date]] = {}
+    for user, days in fullest.select("user_id", "date").iter_rows():
+        # A part of the pay goes there, on the newest of the same days.
+        whole = paid.setdefault(user, set(days))
+        assert set(days) == set(sorted(whole)[-len(set(days)) :])
+    assert max(fullest.group_by("user_id").len()["len"]) > 1
+
+
+KINDS = len(catalog.UTILITIES) // 2
+
+
+@worlds
+def test_nobody_pays_for_the_same_utility_or_subscription_twice(world: World) -> None:
+    rows = owned(world)
+    names = [name for name, *_ in catalog.UTILITIES]
+    kinds = {name: number % KINDS for number, name in enumerate(names)}
+    subscriptions = {name: number for number, (name, *_) in enumerate(catalog.SUBSCRIPTIONS)}
+    for kind_of in (kinds, subscriptions):
+        bills = rows.filter(pl.col("merchant_name").is_in(list(kind_of)))
+        series = bills.select("user_id", "account_id", "merchant_name").unique()
+        kind = series["merchant_name"].replace_strict(kind_of)
+        assert (
+            not series.with_columns(kind).select("user_id", "merchant_name").is_duplicated().any()
+        )
+
+
+def test_history_fills_its_days_evenly_and_the_newest_week_hardly_more() -> None:
+    _, _, rows = tables(5, "2025-11-03", 4000)
+    age = (datetime(2025, 11, 3) - rows["date"]).dt.total_days()
+    spent = age.filter(rows["category"] == "GENERAL_MERCHANDISE")
+    weeks, all_weeks = (np.bincount(days.to_numpy() // 7)[:17] for days in (spent, age))
+    assert weeks[1:].max() < 1.3 * weeks[1:].min()
+    # The newest 5% are pending, and a week is 4% of the history.
+    assert weeks[0] < 1.4 * weeks[1:5].mean()
+    assert all_weeks[0] < 1.25 * all_weeks[1:5].mean()

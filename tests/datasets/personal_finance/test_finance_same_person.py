@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -108,7 +110,13 @@ def test_any_process_writes_the_same_bytes(tmp_path: Path, file_format: str) -> 
     subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "there"), file_format],
         check=True,
-        env={"PYTHONHASHSEED": "17", "POLARS_MAX_THREADS": "1", "TZ": "Asia/Tokyo"},
+        env={
+            "PYTHONHASHSEED": "17",
+            "POLARS_MAX_THREADS": "1",
+            "TZ": "Asia/Tokyo",
+            # The same source, where another one is installed.
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
     )
     assert digests(tmp_path / "here") == digests(tmp_path / "there")
 
@@ -165,6 +173,22 @@ def test_a_history_too_short_for_the_rules_is_refused(created: str) -> None:
 def test_a_wrong_argument_is_named(arguments: dict[str, Any], named: str) -> None:
     with pytest.raises(UsageError, match=re.escape(named)):
         generate_dataset(**({"as_of": AS_OF} | arguments))
+
+
+def test_an_account_of_another_user_is_refused_and_an_unknown_one_stands_alone() -> None:
+    user, other = (generate_user(index, as_of=AS_OF) for index in (7, 8))
+    account = generate_accounts(user, as_of=AS_OF)[0]
+    with pytest.raises(UsageError, match=r"account.user_id = .*: expected the id of the user"):
+        generate_transactions(account, other, as_of=AS_OF)
+    with pytest.raises(UsageError, match="UUID as its user_id"):
+        generate_transactions(account | {"user_id": 7}, user, as_of=AS_OF)
+    with pytest.raises(UsageError, match=r"account.subtype = None"):
+        generate_transactions({"id": account["id"]}, user, as_of=AS_OF)
+    stranger = {"id": str(UUID(int=5)), "subtype": "checking"}
+    rows = generate_transactions(stranger, user, as_of=AS_OF)
+    assert {row["account_id"] for row in rows} == {stranger["id"]}
+    assert rows == generate_transactions(stranger, user, as_of=AS_OF)
+    assert rows[0]["date"] > user["created_at"]
 
 
 @pytest.mark.parametrize("index", [1.5, "7", None, True])

@@ -1,6 +1,7 @@
 """Who is paid, at what prices and at what hours, unless the configuration says otherwise.
 
-Every name is invented. Prices are USD, from and to. Hours are 24 relative weights.
+Every name is invented. Prices are USD, from and to; after them may stand the hours at which a
+merchant sells, if not those of its category. Hours are 24 relative weights.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from typing import TypeAlias
 __all__ = [
     "BUSINESS_HOURS",
     "CARE_HOURS",
+    "DAYTIME_HOURS",
     "EMPLOYERS",
     "ENTERTAINMENT",
     "FOOD",
     "HEALTHCARE",
     "MEAL_HOURS",
     "MERCHANDISE",
+    "MORNING_HOURS",
     "NIGHT_BATCH_HOURS",
     "OUTING_HOURS",
     "PAY_HOURS",
+    "RESTAURANT_HOURS",
     "SUBSCRIPTIONS",
     "TRANSPORTATION",
     "TRAVEL_HOURS",
@@ -26,26 +30,27 @@ __all__ = [
 ]
 
 Prices: TypeAlias = tuple[tuple[str, float, float], ...]
+Shops: TypeAlias = tuple[tuple[str, float, float] | tuple[str, float, float, str], ...]
 Hours: TypeAlias = tuple[float, ...]
 
-FOOD: Prices = (
-    ("Green Basket Market", 18, 210),
-    ("Corner Oven Bakery", 5, 28),
-    ("Harbor Light Grill", 18, 120),
-    ("Morning Bird Coffee", 5, 16),
-    ("Little Saigon Kitchen", 11, 65),
-    ("Sunny Acre Foods", 22, 240),
-    ("Two Rivers Pizza", 12, 60),
-    ("The Copper Ladle", 20, 140),
-    ("Taqueria La Paloma", 8, 45),
+FOOD: Shops = (
+    ("Green Basket Market", 18, 210, "daytime"),
+    ("Corner Oven Bakery", 5, 28, "morning"),
+    ("Harbor Light Grill", 18, 120, "meals"),
+    ("Morning Bird Coffee", 5, 16, "morning"),
+    ("Little Saigon Kitchen", 11, 65, "meals"),
+    ("Sunny Acre Foods", 22, 240, "daytime"),
+    ("Two Rivers Pizza", 12, 60, "meals"),
+    ("The Copper Ladle", 20, 140, "meals"),
+    ("Taqueria La Paloma", 8, 45, "meals"),
     ("Night Owl Diner", 9, 48),
-    ("Bamboo Garden", 12, 75),
-    ("Crisp & Green Salads", 9, 24),
-    ("Old Mill Tavern", 14, 95),
-    ("Daily Grind Espresso", 5, 18),
-    ("Family Table Grocery", 20, 230),
+    ("Bamboo Garden", 12, 75, "meals"),
+    ("Crisp & Green Salads", 9, 24, "meals"),
+    ("Old Mill Tavern", 14, 95, "meals"),
+    ("Daily Grind Espresso", 5, 18, "morning"),
+    ("Family Table Grocery", 20, 230, "daytime"),
 )
-MERCHANDISE: Prices = (
+MERCHANDISE: Shops = (
     ("Lakeside Department Store", 15, 250),
     ("Everyday Mart", 8, 180),
     ("Bright Home Goods", 12, 220),
@@ -60,7 +65,7 @@ MERCHANDISE: Prices = (
     ("Toy Chest", 9, 110),
     ("Dollar Barn", 5, 40),
 )
-TRANSPORTATION: Prices = (
+TRANSPORTATION: Shops = (
     ("Metro Transit Authority", 5, 40),
     ("Swift Ride Share", 7, 65),
     ("Gold Star Gas", 22, 85),
@@ -72,13 +77,13 @@ TRANSPORTATION: Prices = (
     ("Quick Lube Auto Care", 35, 160),
     ("Yellow Line Cabs", 8, 70),
 )
-ENTERTAINMENT: Prices = (
+ENTERTAINMENT: Shops = (
     ("Grand Palace Cinema", 12, 70),
     ("Strike Zone Bowling", 14, 80),
     ("Riverside Concert Hall", 35, 220),
     ("Laugh Track Comedy Club", 20, 110),
     ("Arcade Alley", 8, 60),
-    ("City Science Museum", 12, 75),
+    ("City Science Museum", 12, 75, "daytime"),
     ("Home Run Ballpark", 25, 180),
     ("Blue Note Jazz Cellar", 18, 120),
     ("Escape Hour", 28, 140),
@@ -93,20 +98,29 @@ SUBSCRIPTIONS: Prices = (
     ("Sportsfan Live", 12, 45),
     ("Pixelcloud Photos", 5, 13),
 )
-# Neighbours differ in kind, so that two bills of one household do too.
+# Nine kinds, and then another company for each: a person's bills follow one another here, so
+# nobody pays two companies for the same.
 UTILITIES: Prices = (
     ("Northside Power & Light", 45, 210),
     ("Clearwater Utility District", 25, 110),
     ("Fibernet Internet", 40, 110),
     ("Talkwave Mobile", 30, 130),
     ("Prairie Gas Company", 25, 160),
+    ("Metro Waste Services", 15, 60),
+    ("Skyview Satellite TV", 35, 120),
+    ("Safe Harbor Alarm", 20, 70),
+    ("Heritage Telephone", 20, 60),
     ("Green Valley Electric Co-op", 45, 210),
     ("City Water & Sewer", 25, 110),
     ("Cableport Broadband", 40, 120),
     ("Signal One Wireless", 30, 130),
-    ("Metro Waste Services", 15, 60),
+    ("Bluestem Natural Gas", 25, 160),
+    ("Tidy Town Recycling", 15, 60),
+    ("Channelwood Cable TV", 35, 120),
+    ("Watchful Home Security", 20, 70),
+    ("Copperline Telephone", 20, 60),
 )
-HEALTHCARE: Prices = (
+HEALTHCARE: Shops = (
     ("Wellspring Pharmacy", 6, 120),
     ("Maple Street Family Clinic", 25, 220),
     ("Bright Smile Dental", 35, 250),
@@ -146,6 +160,18 @@ EMPLOYERS: tuple[str, ...] = (
 MEAL_HOURS: Hours = (
     *(0.2, 0.1, 0.0, 0.0, 0.0, 0.2, 1.0, 2.5, 3.0, 2.0, 1.5, 3.0),
     *(6.0, 4.0, 1.5, 1.2, 2.0, 5.0, 9.0, 9.5, 7.0, 4.0, 1.5, 0.6),
+)
+MORNING_HOURS: Hours = (
+    *(0.0, 0.0, 0.0, 0.0, 0.1, 1.0, 5.0, 9.0, 9.0, 6.0, 4.0, 2.5),
+    *(2.0, 2.0, 2.0, 1.5, 1.0, 0.5, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0),
+)
+RESTAURANT_HOURS: Hours = (
+    *(0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1, 0.2, 0.5, 3.0),
+    *(7.0, 5.0, 1.5, 0.7, 1.5, 5.0, 9.5, 10.0, 7.5, 4.0, 1.5, 0.4),
+)
+DAYTIME_HOURS: Hours = (
+    *(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.2, 0.8, 2.0, 4.5, 6.0, 6.0),
+    *(5.0, 4.5, 4.5, 5.0, 6.5, 8.0, 6.5, 4.0, 2.0, 0.8, 0.1, 0.0),
 )
 BUSINESS_HOURS: Hours = (
     *(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1, 0.3, 1.0, 3.0, 5.0, 6.0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -75,7 +75,7 @@ class SubtypeShares(Shares):
 
 
 class Rhythms(Section):
-    """How often people are paid; those that cannot hold an account's payments do not count."""
+    """How often people are paid; those that cannot hold their payments do not count."""
 
     weekly: Factor = Field(0.27, description="weight, 0 to 100")
     biweekly: Factor = Field(0.43, description="weight, 0 to 100")
@@ -96,11 +96,49 @@ class Merchant(Section):
     prices: AmountRange = Field(description="USD, from and to; cut to transactions.expense_range")
 
 
+class Shop(Merchant):
+    """A merchant that sells at hours of its own, or at those of its category."""
+
+    hours: Literal["usual", "morning", "meals", "daytime"] = Field(
+        "usual", description="usual: the category's hour_weights; others: see shop_hours"
+    )
+
+
 _Merchants = Annotated[tuple[Merchant, ...], Field(min_length=1, max_length=1000)]
+_Shops = Annotated[tuple[Shop, ...], Field(min_length=1, max_length=1000)]
 
 
 def _merchants(rows: catalog.Prices) -> tuple[Merchant, ...]:
     return tuple(Merchant(name=name, prices=(low, high)) for name, low, high in rows)
+
+
+def _shops(rows: catalog.Shops) -> tuple[Shop, ...]:
+    keys = ("name", "low", "high", "hours")
+    shops = [dict(zip(keys, row, strict=False)) for row in rows]
+    return tuple(
+        Shop.model_validate(
+            {
+                "name": shop["name"],
+                "prices": (shop["low"], shop["high"]),
+                "hours": shop.get("hours", "usual"),
+            }
+        )
+        for shop in shops
+    )
+
+
+class ShopHours(Section):
+    """When merchants sell that keep other hours than their category."""
+
+    morning: _Hours = Field(
+        catalog.MORNING_HOURS, description="24 relative weights, midnight first, local time"
+    )
+    meals: _Hours = Field(
+        catalog.RESTAURANT_HOURS, description="24 relative weights, midnight first, local time"
+    )
+    daytime: _Hours = Field(
+        catalog.DAYTIME_HOURS, description="24 relative weights, midnight first, local time"
+    )
 
 
 class Spending(Section):
@@ -110,7 +148,7 @@ class Spending(Section):
         description="how much busier a Saturday or Sunday is than another day, 0 to 100"
     )
     hour_weights: _Hours = Field(description="24 relative weights, midnight first, local time")
-    merchants: _Merchants = Field(description="who is paid, equally likely before habits")
+    merchants: _Shops = Field(description="who is paid, equally likely before habits")
 
     @model_validator(mode="after")
     def _weekends_count(self) -> Self:
@@ -119,8 +157,8 @@ class Spending(Section):
         return self
 
 
-def _spending(weekend: float, hours: catalog.Hours, rows: catalog.Prices) -> Spending:
-    return Spending(weekend_factor=weekend, hour_weights=hours, merchants=_merchants(rows))
+def _spending(weekend: float, hours: catalog.Hours, rows: catalog.Shops) -> Spending:
+    return Spending(weekend_factor=weekend, hour_weights=hours, merchants=_shops(rows))
 
 
 class SpendingRules(Section):
@@ -152,7 +190,10 @@ class Bills(Section):
     hour_weights: _Hours = Field(
         catalog.NIGHT_BATCH_HOURS, description="24 relative weights, midnight first, local time"
     )
-    merchants: _Merchants = Field(description="who is paid, equally likely")
+    merchants: _Merchants = Field(
+        description="who is paid; a person's bills follow one another in this list, from an "
+        "equally likely start, so companies of one kind stand far apart"
+    )
 
 
 class Income(Section):
@@ -224,7 +265,7 @@ class Transactions(Section):
         "pending_days hold fewer",
     )
     pending_days: Annotated[Count, Field(ge=1, le=14)] = Field(
-        5, description="days before as-of in which pending transactions lie, 1 to 14"
+        7, description="days before as-of in which pending transactions lie, 1 to 14"
     )
     expense_range: AmountRange = Field(
         (5.0, 250.0), description="USD; every expense lies inside, prices are cut to it"
@@ -258,6 +299,9 @@ class FinanceConfig(Section):
         description="monthly entertainment",
     )
     spending: SpendingRules = Field(SpendingRules(), description="everything else")
+    shop_hours: ShopHours = Field(
+        ShopHours(), description="hours of merchants that differ from their category's"
+    )
 
     @property
     def fingerprint(self) -> str:

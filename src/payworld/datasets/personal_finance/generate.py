@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime
 from operator import index as index_of
 from pathlib import Path
@@ -121,34 +122,58 @@ def generate_transactions(
     seed: int | None = None,
     config: FinanceConfig | None = None,
 ) -> list[Record]:
-    """Return the transactions of an account, oldest first (its id and subtype count).
+    """Return the transactions of an account, oldest first (its id, user_id and subtype count).
 
     With its user, nothing is dated before the user existed, as in a data set; without, the
     account has the whole history.
     """
     seed, rules = _seed(seed, config), _rules(as_of, config)
+    accounts = _siblings(seed, account, user, rules)
+    frame = transactions_frame(seed, accounts, rules)
+    return records(frame.filter(account_id=str(UUID(str(account["id"])))))
+
+
+def _siblings(
+    seed: int, account: Mapping[str, Any], user: Mapping[str, Any] | None, rules: Rules
+) -> Accounts:
+    """Return the accounts of an account's user, which share employer and bills, with itself."""
     high, low = _words(account, "account")
     if account.get("subtype") not in SUBTYPES:
         raise UsageError(
             f"account.subtype = {account.get('subtype')!r}: expected {', '.join(SUBTYPES)}"
         )
-    start = np.array([rules.first_day if user is None else _history_start(user, rules)])
-    accounts = Accounts(
-        user=np.zeros(1, np.int64),
-        high=high,
-        low=low,
-        subtype=np.array([SUBTYPES.index(account["subtype"])]),
-        history_start=start,
-        n_transactions=transaction_counts(seed, low, start, rules),
-    )
-    return records(transactions_frame(seed, accounts, rules))
+    start = rules.first_day if user is None else _history_start(user, rules)
+    is_owned = user is None or "user_id" in account
+    owner = _words(account, "account", "user_id") if is_owned else _words(user or {}, "user")
+    if user is not None and "id" in user and _words(user, "user") != owner:
+        raise UsageError(
+            f"account.user_id = {account['user_id']!r}: expected the id of the user, {user['id']!r}"
+        )
+    users = Users(*owner, np.array([start - 1]), np.zeros(1, np.int64))
+    accounts = make_accounts(seed, users, rules)
+    at = (accounts.high == high) & (accounts.low == low)
+    if not at.any():
+        # None of the accounts that this user has: it stands alone.
+        at = np.ones(1, bool)
+        accounts = replace(
+            accounts,
+            user=np.zeros(1, np.int64),
+            owner=owner[1],
+            high=high,
+            low=low,
+            history_start=accounts.history_start[:1],
+            n_transactions=transaction_counts(seed, low, accounts.history_start[:1], rules),
+            subtype=np.zeros(1, np.int64),
+        )
+    subtype = SUBTYPES.index(account["subtype"])
+    return replace(accounts, subtype=np.where(at, subtype, accounts.subtype))
 
 
-def _words(record: Mapping[str, Any], name: str) -> tuple[Words, Words]:
+def _words(record: Mapping[str, Any], name: str, field: str = "id") -> tuple[Words, Words]:
     try:
-        number = UUID(str(record["id"])).int
+        number = UUID(str(record[field])).int
     except (KeyError, ValueError, TypeError) as error:
-        raise UsageError(f"{name}: expected a record with a UUID as its id") from error
+        raise UsageError(f"{name}: expected a record with a UUID as its {field}") from error
     return np.array([number >> 64], np.uint64), np.array([number & (1 << 64) - 1], np.uint64)
 
 

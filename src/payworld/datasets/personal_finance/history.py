@@ -8,7 +8,7 @@ import numpy as np
 
 from payworld.datasets.personal_finance.draws import Words, uniforms
 from payworld.datasets.personal_finance.people import CREDIT_CARD, Accounts
-from payworld.datasets.personal_finance.recurring import bill_days, pay_days
+from payworld.datasets.personal_finance.recurring import bill_days, bill_streams, pay_days
 from payworld.datasets.personal_finance.rules import (
     FIRST_SPENDING,
     GROUPS,
@@ -51,6 +51,11 @@ class _Rows:
     """Number within account and group."""
     count: IntArray
     """Rows of that account and group."""
+    most: IntArray
+    """Rows of that group on the fullest account of the person."""
+    before: IntArray
+    """Monthly bills of that group on the person's earlier accounts."""
+    person_key: Words
     account_key: Words
     key: Words
     history: IntArray
@@ -65,14 +70,14 @@ class _Rows:
 def make_history(seed: int, accounts: Accounts, rules: Rules) -> History:
     """Return every transaction of the accounts, ordered by account and time."""
     rows = _rows(seed, accounts, rules)
-    day = np.empty(len(rows.key), np.int64)
+    day = np.zeros(len(rows.key), np.int64)
     amount, name = np.empty_like(day), np.empty_like(day)
     _fill_income(seed, rows, rules, (day, amount, name))
     _fill_bills(seed, rows, rules, (day, amount, name))
-    _fill_spending(seed, rows, rules, (day, amount, name))
     pending_count = _pending_counts(seed, accounts, rules)
-    _pull_to_the_end(seed, rows, accounts, pending_count, rules, day)
-    second = _seconds(seed, rows, rules)
+    is_newest = _newest(seed, rows, accounts, pending_count, rules, day)
+    _fill_spending(seed, rows, is_newest, rules, (day, amount, name))
+    second = _seconds(seed, rows.key, name, rules)
     # Days reach 2^22, seconds 2^17, a block's accounts 2^24.
     order = np.argsort((rows.account << 39) | (day << 17) | second, kind="stable")
     starts = np.cumsum(accounts.n_transactions) - accounts.n_transactions
@@ -102,22 +107,42 @@ def _rows(seed: int, accounts: Accounts, rules: Rules) -> _Rows:
     bounds = np.floor(quotas + uniforms(seed, "account.quotas", accounts.low)[:, None])
     bounds = np.minimum(bounds.astype(np.int64), n[:, None])
     bounds[:, -1] = n
-    counts = np.diff(bounds, axis=1, prepend=0).ravel()
+    counts = np.diff(bounds, axis=1, prepend=0)
+    history = rules.as_of - accounts.history_start
+    most, before = _of_the_person(accounts.user, counts, history)
     account = np.repeat(np.arange(len(n)), n)
     number = np.arange(len(account))
-    cell = np.repeat(np.arange(len(counts)), counts)
-    position = number - (np.cumsum(counts) - counts)[cell]
+    cell = np.repeat(np.arange(counts.size), counts.ravel())
+    position = number - (np.cumsum(counts) - counts.ravel())[cell]
     account_key = accounts.low[account]
     index = number - (np.cumsum(n) - n)[account]
     return _Rows(
         account=account,
         group=cell % len(GROUPS),
         position=position,
-        count=counts[cell],
+        count=counts.ravel()[cell],
+        most=most.ravel()[cell],
+        before=before.ravel()[cell],
+        person_key=accounts.owner[account],
         account_key=account_key,
         key=account_key + index.astype(np.uint64),
-        history=rules.as_of - accounts.history_start[account],
+        history=history[account],
     )
+
+
+def _of_the_person(
+    user: IntArray, counts: IntArray, history: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Return the most rows on an account of its person, and the bills on earlier ones.
+
+    Both by account and group, as the counts are.
+    """
+    is_first = np.diff(user, prepend=-1) != 0
+    first = np.flatnonzero(is_first)
+    person = np.cumsum(is_first) - 1
+    bills = bill_streams(counts, history[:, None])
+    before = np.cumsum(bills, axis=0) - bills
+    return np.maximum.reduceat(counts, first, axis=0)[person], before - before[first][person]
 
 
 _Columns = tuple[IntArray, IntArray, IntArray]
@@ -127,7 +152,7 @@ def _fill_income(seed: int, rows: _Rows, rules: Rules, columns: _Columns) -> Non
     """Write day, amount (negative) and employer of the rows of pay."""
     at, pay = rows.only(INCOME)
     days, series, rhythm = pay_days(
-        seed, pay.account_key, pay.history, (pay.position, pay.count), rules
+        seed, pay.person_key, pay.history, (pay.position, pay.count, pay.most), rules
     )
     income = rules.config.income
     low, high = (round(bound * 100) for bound in income.amount_range)
@@ -137,7 +162,7 @@ def _fill_income(seed: int, rows: _Rows, rules: Rules, columns: _Columns) -> Non
     usual = low + (high - low) * level
     amount = _around(seed, pay.key, usual, income.variation, (low, high))
     columns[0][at], columns[1][at] = days, -amount
-    columns[2][at] = _stream_names(seed, "pay.name", pay.account_key, series.stream, INCOME, rules)
+    columns[2][at] = _stream_names(seed, "pay.name", pay.person_key, series.stream, INCOME, rules)
 
 
 def _fill_bills(seed: int, rows: _Rows, rules: Rules, columns: _Columns) -> None:
@@ -154,7 +179,7 @@ def _fill_bills(seed: int, rows: _Rows, rules: Rules, columns: _Columns) -> None
             rules.as_of,
         )
         name = _stream_names(
-            seed, f"{purpose}.name", bills.account_key, series.stream, group, rules
+            seed, f"{purpose}.name", bills.person_key, bills.before + series.stream, group, rules
         )
         low, high = rules.low_cents[name], rules.high_cents[name]
         stream_key = bills.account_key + series.stream.astype(np.uint64)
@@ -170,7 +195,7 @@ def _fill_bills(seed: int, rows: _Rows, rules: Rules, columns: _Columns) -> None
 def _stream_names(
     seed: int, purpose: str, keys: Words, stream: IntArray, group: int, rules: Rules
 ) -> IntArray:
-    """Return a name for each series of an account, different ones while the pool lasts."""
+    """Return a name for each series of a person, different ones while the pool lasts."""
     n = int(rules.name_count[group])
     first = (uniforms(seed, purpose, keys) * n).astype(np.int64)
     return np.asarray((first + stream) % n + rules.first_name[group])
@@ -188,17 +213,20 @@ def _around(
     return np.clip(np.rint(usual * wobble), *bounds).astype(np.int64)
 
 
-def _fill_spending(seed: int, rows: _Rows, rules: Rules, columns: _Columns) -> None:
+def _fill_spending(
+    seed: int, rows: _Rows, is_newest: BoolArray, rules: Rules, columns: _Columns
+) -> None:
     """Write day, amount and merchant of the rows that people choose."""
     newest = rules.as_of - rules.config.transactions.pending_days - rules.first_day
     for group in range(FIRST_SPENDING, len(GROUPS)):
         at, spent = rows.only(group)
         weights = rules.days[group - FIRST_SPENDING]
-        start = rules.as_of - spent.history - rules.first_day
+        start = np.where(is_newest[at], newest, rules.as_of - spent.history - rules.first_day)
+        end = np.where(is_newest[at], len(weights) - 1, newest)
         share = uniforms(seed, "spending.day", spent.key)
-        point = weights[start] + share * (weights[newest] - weights[start])
+        point = weights[start] + share * (weights[end] - weights[start])
         day = np.searchsorted(weights, point, side="right") - 1
-        columns[0][at] = np.clip(day, start, newest - 1) + rules.first_day
+        columns[0][at] = np.clip(day, start, end - 1) + rules.first_day
         name = _habits(seed, spent, group, rules)
         low, high = rules.low_cents[name], rules.high_cents[name]
         price = low * (high / low) ** uniforms(seed, "spending.price", spent.key)
@@ -207,9 +235,9 @@ def _fill_spending(seed: int, rows: _Rows, rules: Rules, columns: _Columns) -> N
 
 
 def _habits(seed: int, rows: _Rows, group: int, rules: Rules) -> IntArray:
-    """Return merchants, each account with favourites of its own."""
+    """Return merchants, each person with favourites of their own."""
     n = int(rules.name_count[group])
-    favourite = uniforms(seed, f"habit.{GROUPS[group]}", rows.account_key) * n
+    favourite = uniforms(seed, f"habit.{GROUPS[group]}", rows.person_key) * n
     away = uniforms(seed, "habit.away", rows.key) ** 2 * n
     return np.asarray(
         (favourite.astype(np.int64) + away.astype(np.int64)) % n + rules.first_name[group]
@@ -221,31 +249,39 @@ def _pending_counts(seed: int, accounts: Accounts, rules: Rules) -> IntArray:
     return np.floor(quota + uniforms(seed, "account.pending", accounts.low)).astype(np.int64)
 
 
-def _pull_to_the_end(
+def _newest(
     seed: int, rows: _Rows, accounts: Accounts, pending: IntArray, rules: Rules, day: IntArray
-) -> None:
-    """Move as many chosen payments of each account as are pending to its newest days."""
-    at = np.flatnonzero(rows.group >= FIRST_SPENDING)
+) -> BoolArray:
+    """Return which chosen payments lie in the last days: as many as there would be anyway.
+
+    More only where the pending ones need them, besides the bills and the pay of those days.
+    """
+    days = rules.config.transactions.pending_days
+    is_chosen = rows.group >= FIRST_SPENDING
+    at = np.flatnonzero(is_chosen)
     account = rows.account[at]
     n = np.bincount(account, minlength=len(accounts))
-    wanted = np.minimum(pending, n)[account]
+    dated = rows.account[~is_chosen & (day >= rules.as_of - days)]
+    missing = pending - np.bincount(dated, minlength=len(accounts))
+    usual = n * days / (rules.as_of - accounts.history_start)
+    usual = np.floor(usual + uniforms(seed, "account.usual", accounts.low)).astype(np.int64)
+    wanted = np.minimum(np.maximum(missing, usual), n)[account]
     number = np.arange(len(at)) - (np.cumsum(n) - n)[account]
     # Evenly spread over the account's chosen rows, so over their categories.
     shift = (uniforms(seed, "account.newest", accounts.low) * n).astype(np.int64)[account]
     before = (number * wanted + shift) // n[account]
     after = ((number + 1) * wanted + shift) // n[account]
-    moved = at[after > before]
-    back = uniforms(seed, "pending.day", rows.key[moved])
-    days = rules.config.transactions.pending_days
-    day[moved] = rules.as_of - 1 - (back * days).astype(np.int64)
+    is_newest = np.zeros(len(rows.group), bool)
+    is_newest[at] = after > before
+    return is_newest
 
 
-def _seconds(seed: int, rows: _Rows, rules: Rules) -> IntArray:
-    """Return the second of the day of each row, by its group's hours."""
-    share = uniforms(seed, "time", rows.key)
-    edges = np.arange(25) * 3600.0
-    second = np.empty(len(share), np.int64)
-    for group in range(len(GROUPS)):
-        at = np.flatnonzero(rows.group == group)
-        second[at] = np.interp(share[at], rules.hours[group], edges)
-    return np.minimum(second, 86_399)
+def _seconds(seed: int, keys: Words, name: IntArray, rules: Rules) -> IntArray:
+    """Return the second of the day of each row, by the hours of who is paid or pays."""
+    # All hours end to end: those of a name lie between its number and the next one.
+    edges = (rules.hours + np.arange(len(rules.hours))[:, None]).ravel()
+    point = name + np.minimum(uniforms(seed, "time", keys), 1 - 2.0**-30)
+    edge = np.searchsorted(edges, point, side="right") - 1
+    into = (point - edges[edge]) / (edges[edge + 1] - edges[edge])
+    second = ((edge - 25 * name + into) * 3600).astype(np.int64)
+    return np.clip(second, 0, 86_399)

@@ -51,6 +51,8 @@ class Accounts:
 
     user: IntArray
     """Row of the user."""
+    owner: Words
+    """Low words of the users' ids."""
     high: Words
     low: Words
     subtype: IntArray
@@ -85,6 +87,7 @@ def make_accounts(seed: int, users: Users, rules: Rules) -> Accounts:
     start = np.maximum(rules.first_day, users.created_day[user] + 1)
     return Accounts(
         user=user,
+        owner=users.low[user],
         high=high,
         low=low,
         subtype=_subtypes(point, config),

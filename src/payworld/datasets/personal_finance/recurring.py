@@ -12,7 +12,7 @@ from payworld.datasets.personal_finance.rules import Rules
 from payworld.timeline import day_of_month, days_in_month
 from payworld.world.arrays import IntArray
 
-__all__ = ["Series", "bill_days", "monthly_days", "pay_days", "split"]
+__all__ = ["Series", "bill_days", "bill_streams", "monthly_days", "pay_days", "split"]
 
 _EPOCH = 719_163
 _FRIDAY = 4
@@ -29,15 +29,19 @@ class Series(NamedTuple):
     """Payments in the series."""
 
 
-def split(position: IntArray, count: IntArray, capacity: IntArray) -> Series:
-    """Return a split of an account's `count` payments into even series within the capacity.
+def split(position: IntArray, count: IntArray, streams: IntArray) -> Series:
+    """Return a split of an account's `count` payments into even series.
 
-    >>> split(np.arange(7), np.full(7, 7), np.full(7, 6)).length.tolist()
+    >>> split(np.arange(7), np.full(7, 7), np.full(7, 2)).length.tolist()
     [4, 3, 4, 3, 4, 3, 4]
     """
-    streams = -(-count // capacity)
     stream = position % streams
     return Series(stream, position // streams, (count - stream + streams - 1) // streams)
+
+
+def bill_streams(count: IntArray, history: IntArray) -> IntArray:
+    """Return how many monthly bills hold an account's payments, in its days of history."""
+    return -(-count // _month_capacity(history))
 
 
 def monthly_days(newest: IntArray, step: IntArray) -> IntArray:
@@ -79,7 +83,8 @@ def bill_days(
         rows: position and count of each row within its account and group.
         as_of: ordinal; all days lie before it.
     """
-    series = split(*rows, _month_capacity(history))
+    position, count = rows
+    series = split(position, count, bill_streams(count, history))
     share = uniforms(seed, f"{purpose}.day", keys + series.stream.astype(np.uint64))
     room = np.clip(history - 31 * (series.length - 1), 1, 31)
     newest = as_of - 1 - (share * room).astype(np.int64)
@@ -94,31 +99,41 @@ def _capacities(history: IntArray) -> IntArray:
 
 
 def pay_days(
-    seed: int, keys: Words, history: IntArray, rows: tuple[IntArray, IntArray], rules: Rules
+    seed: int, people: Words, history: IntArray, rows: tuple[IntArray, ...], rules: Rules
 ) -> tuple[IntArray, Series, IntArray]:
     """Return the days of pay, their series and rhythms (index into RHYTHMS).
 
-    Among the rhythms that hold an account's payments, those that they nearly fill are likelier:
-    few people changed jobs within the history.
+    A person has one rhythm on all accounts. Among those that hold the payments of each account,
+    the ones that the fullest nearly fills are likelier: few people changed jobs within the
+    history. An account with fewer payments has the newest days: its part of the pay came later.
+
+    Args:
+        seed: of the data set.
+        people: low words of the rows' users.
+        history: days of history that the rows' users have.
+        rows: position and count of each row within its account, and the largest count of its
+            person's accounts.
+        rules: of the data set.
     """
+    position, count, most = rows
     rhythms = rules.config.income.rhythms
     weights = np.array([getattr(rhythms, name) for name in RHYTHMS])
     capacity = _capacities(history)
     largest = np.where(weights > 0, capacity, 0).max(axis=1)
-    series = split(*rows, largest)
-    count = rows[1]
-    longest = -(-count // -(-count // largest))
+    streams = -(-most // largest)
+    series = split(position, count, streams)
+    longest = -(-most // streams)
     fill = longest[:, None] / capacity
     chance = np.cumsum(np.where(fill <= 1, weights * fill**2, 0.0), axis=1)
-    point = uniforms(seed, "pay.rhythm", keys) * chance[:, -1]
+    point = uniforms(seed, "pay.rhythm", people) * chance[:, -1]
     rhythm = (chance <= point[:, None]).sum(axis=1)
-    employer = keys + series.stream.astype(np.uint64)
+    employer = people + series.stream.astype(np.uint64)
     table = np.stack(
         [
             _weekly(seed, employer, series.step, 7, rules.as_of),
             _weekly(seed, employer, series.step, 14, rules.as_of),
             _semi_monthly(series.step, rules.as_of),
-            _monthly(seed, employer, history, series, rules.as_of),
+            _monthly(seed, employer, history, (series.step, longest), rules.as_of),
         ],
         axis=1,
     )
@@ -146,10 +161,13 @@ def _semi_monthly(step: IntArray, as_of: int) -> IntArray:
     return _before_weekend(np.where(half % 2 == 0, middle, end) + _EPOCH)
 
 
-def _monthly(seed: int, keys: Words, history: IntArray, series: Series, as_of: int) -> IntArray:
-    room = np.clip(history - 2 - 31 * (series.length - 1), 1, 31)
+def _monthly(
+    seed: int, keys: Words, history: IntArray, steps: tuple[IntArray, IntArray], as_of: int
+) -> IntArray:
+    step, longest = steps
+    room = np.clip(history - 2 - 31 * (longest - 1), 1, 31)
     back = whole_numbers(uniforms(seed, "pay.day", keys), 0, room - 1)
-    return _before_weekend(monthly_days(as_of - 1 - back, series.step))
+    return _before_weekend(monthly_days(as_of - 1 - back, step))
 
 
 def _before_weekend(day: IntArray) -> IntArray:

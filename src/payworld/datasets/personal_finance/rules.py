@@ -12,6 +12,7 @@ from payworld.datasets.personal_finance.config import (
     Bills,
     FinanceConfig,
     Merchant,
+    Shop,
     Spending,
 )
 from payworld.timeline import weekday
@@ -64,7 +65,7 @@ class Rules:
     high_cents: FloatArray
     """Prices by name, inside the range of expenses."""
     hours: FloatArray
-    """Cumulative share of a day by hour, shape (groups, 25)."""
+    """Cumulative share of a day by hour, by name, shape (names, 25)."""
     days: FloatArray
     """Cumulative weight of the history's days, shape (groups that people choose, days + 1)."""
 
@@ -91,7 +92,7 @@ def compile_rules(config: FinanceConfig, as_of: int) -> Rules:
         name_count=counts,
         low_cents=_cents(blank + np.clip(low, expense_low, expense_high).tolist()),
         high_cents=_cents(blank + np.clip(high, expense_low, expense_high).tolist()),
-        hours=np.stack([_cumulative(_hours(config, group)) for group in GROUPS]),
+        hours=np.stack([_cumulative(weights) for weights in _hours(config)]),
         days=np.stack(
             [
                 _day_weights(first_day, as_of, _spending(config, group).weekend_factor)
@@ -115,10 +116,15 @@ def _spending(config: FinanceConfig, group: str) -> Spending:
     return spending
 
 
-def _hours(config: FinanceConfig, group: str) -> tuple[float, ...]:
-    if group == "INCOME":
-        return config.income.hour_weights
-    return (_bills(config, group) or _spending(config, group)).hour_weights
+def _hours(config: FinanceConfig) -> list[tuple[float, ...]]:
+    """Return the weights of the hours of every name."""
+    hours = [config.income.hour_weights] * len(config.income.employers)
+    for group in GROUPS[1:]:
+        usual = (_bills(config, group) or _spending(config, group)).hour_weights
+        for merchant in _merchants(config, group):
+            kind = merchant.hours if isinstance(merchant, Shop) else "usual"
+            hours.append(usual if kind == "usual" else getattr(config.shop_hours, kind))
+    return hours
 
 
 def _merchants(config: FinanceConfig, group: str) -> tuple[Merchant, ...]:
