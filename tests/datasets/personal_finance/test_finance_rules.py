@@ -10,6 +10,7 @@ import pytest
 
 from payworld.datasets.personal_finance import FinanceConfig, catalog
 from payworld.datasets.personal_finance.frames import make_blocks
+from payworld.datasets.personal_finance.people import CREDIT_CARD, make_accounts, make_users
 from payworld.datasets.personal_finance.rules import compile_rules
 
 WORLDS = [
@@ -225,6 +226,22 @@ def test_small_data_sets_have_the_shares_too(seed: int) -> None:
     for category, weight in WEIGHTS.items():
         assert (rows["category"] == category).mean() == pytest.approx(weight, abs=0.03), category
     assert rows["pending"].mean() == pytest.approx(0.05, abs=0.005)
+
+
+def test_the_mix_of_accounts_varies_less_than_independent_draws() -> None:
+    rules = compile_rules(FinanceConfig(), date(2025, 11, 3).toordinal())
+    incomes, cards = [], []
+    for seed in range(100):
+        users = make_users(seed, 0, 50, rules)
+        accounts = make_accounts(seed, users, rules)
+        n, is_card = accounts.n_transactions, accounts.subtype == CREDIT_CARD
+        incomes.append(0.15 / 0.7 * n[~is_card].sum() / n.sum())
+        cards.append(is_card.mean())
+    # Independent draws have 0.0105 and 0.046.
+    assert np.std(incomes) < 0.006
+    assert np.std(cards) < 0.02
+    assert 0.25 < min(cards) < max(cards) < 0.36
+    assert np.mean(cards) == pytest.approx(0.3, abs=0.005)
 
 
 def test_people_eat_out_at_weekends_and_in_the_evening() -> None:

@@ -17,13 +17,28 @@ from payworld.randomness import hash_bits
 from payworld.synthesis.texts import text_series
 from payworld.world.arrays import FloatArray, IntArray
 
-__all__ = ["Words", "child_words", "uniforms", "user_words", "uuid_series", "whole_numbers"]
+__all__ = [
+    "Words",
+    "child_words",
+    "spread_points",
+    "uniforms",
+    "user_ordinals",
+    "user_words",
+    "uuid_series",
+    "whole_numbers",
+]
 
 Words: TypeAlias = NDArray[np.uint64]
 
 # RFC 9562: version 4 in bits 12 to 15 of the high word, variant 10 in the top of the low word.
 _VERSION_MASK, _VERSION = np.uint64(0xFFFFFFFFFFFF0FFF), np.uint64(0x4000)
 _VARIANT_MASK, _VARIANT = np.uint64(0x3FFFFFFFFFFFFFFF), np.uint64(0x8000000000000000)
+
+# What the low word of a version 4 UUID leaves free, and how it is shuffled: odd factors, shifts.
+_LOW_MASK = np.uint64((1 << 62) - 1)
+_SHUFFLE = ((0x1E3779B97F4A7C15, 31), (0x3F58476D1CE4E5B9, 33), (0x14D049BB133111EB, 31))
+# The four bits of 0 to 15 in the other direction.
+_REVERSED = np.array([int(f"{n:04b}"[::-1], 2) for n in range(16)], np.uint64)
 
 _UUID = np.dtype(
     [
@@ -62,9 +77,64 @@ def _as_uuid4(high: Words, low: Words) -> tuple[Words, Words]:
 
 
 def user_words(seed: int, ordinals: IntArray) -> tuple[Words, Words]:
-    """Return the two 64-bit words of the UUIDs of users by ordinal."""
+    """Return the two 64-bit words of the UUIDs of users by ordinal.
+
+    The low word is the ordinal, shuffled in such a way that `user_ordinals` finds it again.
+    """
     keys = ordinals.view(np.uint64)
-    return _as_uuid4(_bits(seed, "user.high", keys), _bits(seed, "user.low", keys))
+    low = keys + _ordinal_key(seed) & _LOW_MASK
+    for factor, shift in _SHUFFLE:
+        low = low * np.uint64(factor) & _LOW_MASK
+        low ^= low >> np.uint64(shift)
+    return _as_uuid4(_bits(seed, "user.high", keys), low)
+
+
+def user_ordinals(seed: int, low: Words) -> Words:
+    """Return the ordinals of users by the low words of their ids, of others any number.
+
+    >>> user_ordinals(7, user_words(7, np.array([0, 7, 9_999_999]))[1]).tolist()
+    [0, 7, 9999999]
+    """
+    found = low & _LOW_MASK
+    for factor, shift in reversed(_SHUFFLE):
+        # Shifts by half of the bits or more are their own inverse.
+        found ^= found >> np.uint64(shift)
+        found = found * np.uint64(pow(factor, -1, 1 << 62)) & _LOW_MASK
+    return found - _ordinal_key(seed) & _LOW_MASK
+
+
+def _ordinal_key(seed: int) -> Words:
+    return _bits(seed, "user.low", np.zeros(1, np.uint64))
+
+
+def spread_points(seed: int, purpose: str, ordinals: Words, keys: Words) -> FloatArray:
+    """Return three numbers in [0, 1) for each ordinal, each even over any few neighbours.
+
+    Each sixteen ordinals have one number in every sixteenth, in the order of a hash; the first
+    and the second go together as Hammersley's points do.
+
+    >>> numbers = np.arange(16, dtype=np.uint64)
+    >>> points = spread_points(7, "doc", numbers, numbers)
+    >>> [sorted((row * 16).astype(int).tolist()) == list(range(16)) for row in points]
+    [True, True, True]
+    """
+    bits = _bits(seed, f"{purpose}.block", ordinals >> np.uint64(4))
+    cell = _shuffled(ordinals, bits)
+    reverse = _REVERSED[cell] ^ bits >> np.uint64(60)
+    cells = np.stack([cell, reverse, _shuffled(ordinals, bits >> np.uint64(28))])
+    shaken = [uniforms(seed, f"{purpose}.{number}", keys) for number in range(len(cells))]
+    return np.asarray((cells + np.stack(shaken)) / 16)
+
+
+def _shuffled(numbers: Words, bits: Words) -> Words:
+    """Return the low four bits of numbers, mapped one to one as 18 random bits say."""
+    low = np.uint64(15)
+    cell = (numbers ^ bits) & low
+    for shift in (4, 11):
+        factor = (bits >> np.uint64(shift) & np.uint64(7)) * np.uint64(2) + np.uint64(1)
+        cell = cell * factor + (bits >> np.uint64(shift + 3)) & low
+        cell ^= cell >> np.uint64(2)
+    return cell
 
 
 def child_words(

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from payworld.datasets.personal_finance.config import MAX_USERS, SUBTYPES, FinanceConfig
-from payworld.datasets.personal_finance.draws import Words
+from payworld.datasets.personal_finance.draws import Words, uniforms
 from payworld.datasets.personal_finance.frames import (
     Block,
     accounts_frame,
@@ -162,7 +162,9 @@ def _siblings(
             high=high,
             low=low,
             history_start=accounts.history_start[:1],
-            n_transactions=transaction_counts(seed, low, accounts.history_start[:1], rules),
+            n_transactions=transaction_counts(
+                uniforms(seed, "account.transactions", low), accounts.history_start[:1], rules
+            ),
             subtype=np.zeros(1, np.int64),
         )
     subtype = SUBTYPES.index(account["subtype"])

@@ -10,7 +10,9 @@ from payworld.datasets.personal_finance.config import SUBTYPES, FinanceConfig
 from payworld.datasets.personal_finance.draws import (
     Words,
     child_words,
+    spread_points,
     uniforms,
+    user_ordinals,
     user_words,
     whole_numbers,
 )
@@ -77,13 +79,16 @@ def make_users(seed: int, first: int, n: int, rules: Rules) -> Users:
 def make_accounts(seed: int, users: Users, rules: Rules) -> Accounts:
     """Return the accounts of the users, each with its number of transactions."""
     config = rules.config
-    n = whole_numbers(uniforms(seed, "user.accounts", users.low), *config.accounts.per_user)
+    # Over any few users in a row the mix is nearly that of many.
+    ordinals = user_ordinals(seed, users.low)
+    number, kind, size = spread_points(seed, "user.accounts", ordinals, users.low)
+    n = whole_numbers(number, *config.accounts.per_user)
     user = np.repeat(np.arange(len(users)), n)
     slot = np.arange(len(user)) - np.repeat(np.cumsum(n) - n, n)
     high, low = child_words(seed, "account", users.high[user], users.low[user], slot)
     # One point in each n-th of [0, 1): a user's accounts differ in kind, and over all users
     # each point is uniform, so the kinds have their shares.
-    point = (slot + uniforms(seed, "user.subtypes", users.low)[user]) / n[user]
+    point = (slot + kind[user]) / n[user]
     start = np.maximum(rules.first_day, users.created_day[user] + 1)
     return Accounts(
         user=user,
@@ -92,7 +97,7 @@ def make_accounts(seed: int, users: Users, rules: Rules) -> Accounts:
         low=low,
         subtype=_subtypes(point, config),
         history_start=start,
-        n_transactions=transaction_counts(seed, low, start, rules),
+        n_transactions=transaction_counts((size[user] + slot / n[user]) % 1.0, start, rules),
     )
 
 
@@ -102,12 +107,12 @@ def _subtypes(point: FloatArray, config: FinanceConfig) -> IntArray:
     return np.searchsorted(bounds, point, side="right")
 
 
-def transaction_counts(seed: int, low: Words, start: IntArray, rules: Rules) -> IntArray:
-    """Return how many transactions each account has, from its id and first possible day."""
+def transaction_counts(share: FloatArray, start: IntArray, rules: Rules) -> IntArray:
+    """Return how many transactions each account has, by its share of what its days allow."""
     fewest, most = rules.config.transactions.per_account
     lived = (rules.as_of - start + 1) / rules.config.transactions.history_days
     upper = np.maximum(fewest, np.rint(most * lived).astype(np.int64))
-    return whole_numbers(uniforms(seed, "account.transactions", low), fewest, upper)
+    return whole_numbers(share, fewest, upper)
 
 
 @dataclass(frozen=True, eq=False)
