@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.object_store import KEY_ID, SECRET, ObjectStore, retry_at_once
@@ -23,6 +24,7 @@ from payworld.errors import ConflictError, PublishError, StorageError
 from payworld.storage import s3, upload
 from payworld.storage.listed_files import ListedFile
 from payworld.storage.s3 import Bucket
+from payworld.storage.s3_errors import LEAST_SECRET, without_secrets
 from payworld.storage.upload import Destination, Uploader
 
 
@@ -276,5 +278,28 @@ def test_no_message_holds_a_secret(store: ObjectStore, tmp_path: Path) -> None:
     with pytest.raises(PublishError, match=r"AccessDenied.*give this identity") as caught:
         send(folder(tmp_path / "out", FILES))
     assert SECRET not in str(caught.value)
-    assert KEY_ID not in str(caught.value)
+    # Whose rights they are that do not do.
+    assert f"no {KEY_ID} ***" in str(caught.value)
     assert s3.ATTEMPTS > 1
+
+
+@pytest.mark.parametrize("short", ["test", "a", "raw"])
+def test_credentials_that_are_words_garble_no_message(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: str
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, short)
+    store.faults.on, store.faults.kind = f"PUT /lake/test-raw/{PAYMENTS}", "denied"
+    with pytest.raises(PublishError, match=f"cannot upload to s3://lake/test-raw/{PAYMENTS}: "):
+        send(folder(tmp_path / "out", FILES), prefix="test-raw")
+
+
+def test_secrets_are_left_out_wherever_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    token, key = f"{SECRET}/and/more", "k" * LEAST_SECRET
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+    credentials = SimpleNamespace(access_key=KEY_ID, secret_key=key, token="t" * 15)
+    session = SimpleNamespace(get_credentials=lambda: credentials)
+    message = f"{token} {SECRET}, {KEY_ID}: ={key}&{'t' * 15}"
+    assert without_secrets(message, session) == f"*** ***, {KEY_ID}: =***&{'t' * 15}"
+    assert without_secrets(f"{SECRET}.", None) == "***."

@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["advice", "code", "reason", "without_passwords", "without_secrets"]
+__all__ = ["LEAST_SECRET", "advice", "code", "reason", "without_passwords", "without_secrets"]
 
-_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+# AWS's secrets have 40 characters and more. What is shorter is a word, as "test" before a local
+# store, and stands in names as well: without them no message could be read.
+LEAST_SECRET = 16
 
 _RIGHTS = (
     "give this identity s3:ListBucket, s3:GetObject, s3:PutObject, s3:AbortMultipartUpload and "
@@ -96,13 +99,17 @@ def reason(error: Exception) -> str:
 
 
 def without_secrets(message: str, session: Any) -> str:
-    """Return a message without the credentials that a botocore session uses (None: no session)."""
+    """Return a message without the secrets that a botocore session uses (None: no session).
+
+    An access key id is none: it tells whose credentials were used.
+    """
     secrets = [os.environ.get(name) for name in _SECRETS]
     # What cannot be read cannot be in the message.
     with suppress(Exception):
         credentials = session.get_credentials()
-        secrets += [credentials.access_key, credentials.secret_key, credentials.token]
-    for secret in secrets:
-        if secret:
+        secrets += [credentials.secret_key, credentials.token]
+    # The longest first: one may be the beginning of another.
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        if len(secret) >= LEAST_SECRET:
             message = message.replace(secret, "***")
     return message
