@@ -43,7 +43,7 @@ class Faults:
 
     break: cut the connection within the body; lost: do what is asked and cut the connection before
     the answer; corrupt: turn a bit of the body on its way; stall: say nothing; denied, throttled,
-    gone: refuse so. `hook` is called before.
+    gone, contended: refuse so. `hook` is called before.
     """
 
     on: str = ""
@@ -133,6 +133,7 @@ class _Proxy(BaseHTTPRequestHandler):
                 "denied": (403, "AccessDenied"),
                 "throttled": (503, "SlowDown"),
                 "gone": (404, "NoSuchUpload"),
+                "contended": (409, "ConditionalRequestConflict"),
             }
             self._refuse(*codes[kind])
 
@@ -162,6 +163,7 @@ def retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let retries of this process's requests wait for nothing."""
     backoff = "botocore.retries.standard.ExponentialBackoff.delay_amount"
     monkeypatch.setattr(backoff, lambda _self, _context: 0.0)
+    monkeypatch.setattr("payworld.storage.s3.PAUSE_SECONDS", 0.0)
 
 
 class _Server(ThreadingHTTPServer):

@@ -10,7 +10,7 @@ from tests.builders import SMALL_WORLD, Folders, period, write_config
 from tests.gen_server import Ended, GenServer
 from tests.object_store import ObjectStore
 
-from payworld.storage.publish import Publisher, Report
+from payworld.storage.publish import Progress, Publisher, Report
 from payworld.storage.s3 import Bucket
 from payworld.storage.upload import Destination
 
@@ -51,11 +51,16 @@ def folder(root: Path, files: Mapping[str, bytes]) -> Path:
     return root
 
 
-def send(output: Path, prefix: str = "raw", dry_run: bool = False) -> Report:
+def send(
+    output: Path,
+    prefix: str = "raw",
+    dry_run: bool = False,
+    on_progress: Progress = lambda *_: None,
+) -> Report:
     """Publish a folder and return the report."""
     bucket = Bucket("lake")
     try:
-        publisher = Publisher(output, Destination("lake", prefix), bucket, lambda *_: None)
+        publisher = Publisher(output, Destination("lake", prefix), bucket, on_progress)
         publisher.publish(dry_run)
     finally:
         bucket.close()

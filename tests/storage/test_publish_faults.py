@@ -162,6 +162,36 @@ def test_an_upload_that_others_end_is_told(store: ObjectStore, tmp_path: Path) -
         send(folder(tmp_path / "out", LARGE))
 
 
+@pytest.mark.parametrize("on", [PUT, POST, MANIFEST_PUT])
+def test_what_another_write_contends_for_is_uploaded_again(
+    store: ObjectStore, tmp_path: Path, on: str
+) -> None:
+    output = folder(tmp_path / "out", LARGE if on == POST else FILES)
+    store.faults.on, store.faults.kind, store.faults.times = on, "contended", 2
+    sent: list[int] = []
+    send(output, on_progress=lambda _files, _all_files, size, _all_sizes: sent.append(size))
+    assert is_whole(store, output)
+    assert store.unfinished() == []
+    # Every part again, as S3 wants it, and each counts once.
+    assert sum("partNumber=1" in put for put in store.faults.told("PUT")) == (3 * (on == POST))
+    assert sent[-1] == sum(
+        path.stat().st_size for path in output.iterdir() if path.suffix == ".csv"
+    )
+
+
+@pytest.mark.parametrize("on", [PUT, POST])
+def test_what_stays_contended_is_told_as_that(store: ObjectStore, tmp_path: Path, on: str) -> None:
+    output = folder(tmp_path / "out", LARGE if on == POST else FILES)
+    store.faults.on, store.faults.kind = on, "contended"
+    with pytest.raises(PublishError, match=r"another program writes there too: publish again"):
+        send(output)
+    assert sum(str(request).startswith(on) for request in store.faults.seen) == s3.ATTEMPTS
+    assert store.unfinished() == []
+    store.faults.on = ""
+    send(output)
+    assert is_whole(store, output)
+
+
 def test_an_interrupt_aborts_the_upload_at_once(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

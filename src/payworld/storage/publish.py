@@ -22,7 +22,7 @@ from payworld.storage.manifest import MANIFEST
 from payworld.storage.s3 import Bucket, Stored
 from payworld.storage.upload import LANES, Destination, Uploader
 
-__all__ = ["Publisher", "Report"]
+__all__ = ["Progress", "Publisher", "Report"]
 
 # Another publisher may put a manifest in place between our look at it and our own.
 MANIFEST_ATTEMPTS = 5

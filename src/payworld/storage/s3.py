@@ -9,22 +9,27 @@ import base64
 import hashlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from time import sleep
+from typing import Any, TypeVar
 
 from payworld.errors import MissingExtraError, PublishError
 from payworld.storage.s3_errors import code, reason, without_secrets
 
-__all__ = ["Bucket", "Stored", "require_boto3"]
+__all__ = ["Bucket", "ContendedError", "Stored", "again_if_contended", "require_boto3"]
+
+T = TypeVar("T")
 
 # How long a server may be silent, and how often a request is tried: botocore's standard mode
 # waits between attempts, longer each time.
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
 ATTEMPTS = 5
+# Before a contended upload is tried again; before each further time twice as long.
+PAUSE_SECONDS = 0.5
 # What an interrupted run may still ask for.
 LAST_SECONDS = 1
 # An S3 multipart upload has 10,000 parts at most, of 5 MiB at least but for the last.
@@ -33,9 +38,9 @@ MAX_PARTS = 10_000
 _SHA256 = "sha256"
 _CHUNK = 1 << 20
 # The condition of a write does not hold, by the names that stores give it.
-_NOT_MET = frozenset(
-    ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "NoSuchUpload", "412"]
-)
+_NOT_MET = frozenset(["PreconditionFailed", "NoSuchKey", "NoSuchUpload", "412"])
+# Whether it holds is open, for another write of the key is under way.
+_CONTENDED = "ConditionalRequestConflict"
 _ABSENT = frozenset(["NoSuchKey", "NotFound", "404"])
 
 
@@ -43,6 +48,19 @@ def require_boto3() -> None:
     """Raise MissingExtraError if boto3 is not installed."""
     if importlib.util.find_spec("boto3") is None:
         raise MissingExtraError("boto3", "s3")
+
+
+class ContendedError(PublishError):
+    """Another write of the key was under way; S3 wants the whole upload to be made again."""
+
+
+def again_if_contended(upload: Callable[[], T]) -> T:
+    """Return what an upload returns, which is made again as long as it is contended."""
+    for attempt in range(ATTEMPTS - 1):
+        with suppress(ContendedError):
+            return upload()
+        sleep(PAUSE_SECONDS * 2**attempt)
+    return upload()
 
 
 @dataclass(frozen=True)
@@ -149,18 +167,22 @@ class Bucket:
 
         Returns False if the key is taken, or what it holds is not what is to be replaced.
         """
-        with self._asking(f"cannot upload to {self._address(key)}"):
-            return self._write(
-                self._client.put_object,
-                {"IfMatch": replaces} if replaces else {"IfNoneMatch": "*"},
-                Bucket=self._name,
-                Key=key,
-                Body=data,
-                ContentType=content_type,
-                ChecksumAlgorithm="SHA256",
-                ChecksumSHA256=_base64(sha256),
-                Metadata={_SHA256: sha256},
-            )
+
+        def put() -> bool:
+            with self._asking(f"cannot upload to {self._address(key)}"):
+                return self._write(
+                    self._client.put_object,
+                    {"IfMatch": replaces} if replaces else {"IfNoneMatch": "*"},
+                    Bucket=self._name,
+                    Key=key,
+                    Body=data,
+                    ContentType=content_type,
+                    ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=_base64(sha256),
+                    Metadata={_SHA256: sha256},
+                )
+
+        return again_if_contended(put)
 
     def begin(self, key: str, content_type: str, sha256: str) -> str:
         """Begin an upload in parts and return its id; nothing is visible before it is whole."""
@@ -192,7 +214,10 @@ class Bucket:
         return {"PartNumber": number, "ETag": answer["ETag"], **known}
 
     def complete(self, key: str, upload: str, parts: list[dict[str, Any]]) -> bool:
-        """Make an object of the parts where none is; False if the key or the upload is gone."""
+        """Make an object of the parts where none is; False if the key is taken or the upload gone.
+
+        Raises ContendedError where the parts have to be uploaded again.
+        """
         with self._asking(f"cannot complete the upload to {self._address(key)}"):
             return self._write(
                 self._client.complete_multipart_upload,
@@ -260,7 +285,8 @@ class Bucket:
             raise
         # botocore raises ValueError for an endpoint that is none, and what urllib3 raises.
         except Exception as error:
-            raise PublishError(without_secrets(f"{what}: {reason(error)}", self._core)) from error
+            kind = ContendedError if code(error) == _CONTENDED else PublishError
+            raise kind(without_secrets(f"{what}: {reason(error)}", self._core)) from error
 
 
 def _stored(answer: Mapping[str, Any]) -> Stored:

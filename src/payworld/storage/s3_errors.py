@@ -36,6 +36,7 @@ _ADVICE = {
     "BadDigest": "bytes were damaged on their way: publish again",
     "EntityTooLarge": "the store takes no files of that size",
     "NoSuchUpload": "another program ended this upload: publish again when it is done",
+    "ConditionalRequestConflict": "another program writes there too: publish again when it is done",
     "NoCredentialsError": "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "PartialCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, both",
     "CredentialRetrievalError": _KEYS,

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from payworld.errors import ConflictError, PublishError
 from payworld.storage.lanes import in_lanes
 from payworld.storage.listed_files import ListedFile, check_hash, content_type, opened
-from payworld.storage.s3 import MAX_PARTS, Bucket, Stored
+from payworld.storage.s3 import MAX_PARTS, Bucket, ContendedError, Stored, again_if_contended
 
 __all__ = ["LANES", "Destination", "Uploader"]
 
@@ -93,23 +93,30 @@ class Uploader:
             self.bucket.abort(key, left)
         if self.is_there(file):
             return False
+        again_if_contended(lambda: self._upload_whole(file, key, on_bytes))
+        self._check_arrived(file)
+        return True
+
+    def _upload_whole(self, file: ListedFile, key: str, on_bytes: Callable[[int], None]) -> None:
+        """Upload all parts of a file and make an object of them, where none is yet."""
         with opened(self.output_dir, file) as source:
             upload = self.bucket.begin(key, content_type(file.path), file.sha256)
             try:
                 parts = self._upload_parts(file, source, upload, on_bytes)
                 if not self.bucket.complete(key, upload, parts):
                     self.bucket.abort(key, upload)
-            except Exception:
+            except Exception as error:
                 with suppress(PublishError):
                     self.bucket.abort(key, upload)
+                if isinstance(error, ContendedError):
+                    # All parts count anew.
+                    on_bytes(-file.bytes)
                 raise
             except BaseException:
                 # Interrupted: there is no time to wait for a server that may be silent.
                 with suppress(Exception):
                     self.bucket.abort(key, upload, at_once=True)
                 raise
-        self._check_arrived(file)
-        return True
 
     def _upload_parts(
         self, file: ListedFile, source: BinaryIO, upload: str, on_bytes: Callable[[int], None]
