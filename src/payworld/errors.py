@@ -8,7 +8,7 @@ PayworldError                 exit code 1
 │   ├── StateGoneError        3: merchants.json is gone, but the state before it is there
 │   ├── StateCorruptError     3: it does not verify
 │   └── StateNewerError       3: a newer payworld wrote it
-├── LockedError               75: another run holds the world (EX_TEMPFAIL)
+├── LockedError               75: another run, or another publish, is at work (EX_TEMPFAIL)
 ├── StorageError              1: a path cannot be read or written
 │   └── NoSpaceError          1: the disk or the quota is full
 ├── ConflictError             1: a final name is taken by other bytes
@@ -79,7 +79,7 @@ class StateNewerError(StateError):
 
 
 class LockedError(PayworldError):
-    """Another process holds the world."""
+    """Another process holds the world, or publishes the folder."""
 
     exit_code = 75
 

@@ -1,4 +1,4 @@
-"""gen ended in the middle of an upload, by a kill or an interrupt, while the store is silent."""
+"""gen amid an upload, while the store is silent: ended by a signal, or started once more."""
 
 import os
 import signal
@@ -49,6 +49,13 @@ class Started:
             text=True,
         )
 
+    def finished(self) -> tuple[int, str]:
+        """Return the exit code and the messages of the process, whose store speaks again."""
+        self._store.faults.on = ""
+        self._store.faults.released.set()
+        _, stderr = self.process.communicate(timeout=60)
+        return self.process.returncode, stderr
+
     def ended_by(self, number: int) -> tuple[int, str]:
         """Return the exit code and the messages of the process, ended amid a part."""
         assert self._store.faults.stalled.wait(60)
@@ -78,6 +85,8 @@ def test_a_killed_upload_leaves_nothing_visible_and_the_same_command_makes_it_go
     assert set(world.store.objects()) <= {"raw/merchants_2024-01-01_2024-01-31.csv"}
     assert world.store.unfinished() == [f"raw/{name}"]
     before = world.folders.digests()
+    # The note of the dead publish: it holds nothing, and goes.
+    del before["raw_data/.publishing.json"]
     world.store.faults.on = ""
     world.gen(*command)
     assert world.is_published()
@@ -99,5 +108,32 @@ def test_an_interrupt_while_the_store_is_silent_ends_the_run_and_the_world_is_wh
     assert set(world.store.objects()) <= {"raw/merchants_2024-01-01_2024-01-31.csv"}
     world.gen("verify")
     world.store.faults.on = ""
+    world.gen("publish", PLACE)
+    assert world.is_published()
+
+
+@pytest.mark.slow
+def test_a_second_publish_of_the_folder_ends_with_75_and_disturbs_nothing(
+    world: PublishedWorld,
+) -> None:
+    world.gen(*large_world(world), "--publish", "")
+    first = Started(world.store, world.root, "publish", PLACE)
+    assert world.store.faults.stalled.wait(60)
+    seen = len(world.store.faults.seen)
+    ended = world.gen("publish", PLACE, code=75)
+    assert f"is at work: process {first.process.pid} holds it since 20" in ended.stderr
+    assert len(world.store.faults.seen) == seen
+    assert len(world.store.unfinished()) == 1
+    # Nothing else waits for it.
+    for command in (["status"], ["files"], ["verify"], ["publish", PLACE, "--dry-run"]):
+        world.gen(*command)
+    night = ["--incremental", "--date", "2024-02-01", "-f"]
+    ended = world.gen(*night, "--publish", PLACE, "--json", "-q", code=75)
+    assert (ended.data["end_date"], ended.data["publish"]["done"]) == ("2024-02-01", False)
+    assert f"To go on: gen publish {PLACE}" in ended.stderr
+    code, stderr = first.finished()
+    assert code == 0, stderr
+    assert world.store.unfinished() == []
+    assert not list(world.folders.output.glob(".*"))
     world.gen("publish", PLACE)
     assert world.is_published()

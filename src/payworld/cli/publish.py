@@ -6,16 +6,24 @@ import gc
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from payworld.cli import clock
 from payworld.cli.output import guarded, print_json, say
 from payworld.cli.settings import read_settings
 from payworld.config import Config, RunSettings
-from payworld.errors import PayworldError, PublishError, StorageError, UsageError
+from payworld.errors import (
+    LockedError,
+    PayworldError,
+    PublishError,
+    StorageError,
+    UsageError,
+)
+from payworld.storage.lock import hold_publishing
 from payworld.storage.manifest import MANIFEST
 from payworld.storage.session import check_paths
 
@@ -82,16 +90,17 @@ def publish_run(
 
     # A run is without; here every request leaves cycles behind.
     gc.enable()
-    place = Destination.parse(config.publish)
+    place, output = Destination.parse(config.publish), Path(config.output_dir)
     bucket, report, failure = Bucket(place.bucket), Report(), None
     try:
-        with _upload_progress(quiet) as on_progress:
-            publisher = Publisher(Path(config.output_dir), place, bucket, on_progress)
+        held = nullcontext() if dry_run else hold_publishing(output, clock.now_text())
+        with held, _upload_progress(quiet) as on_progress:
+            publisher = Publisher(output, place, bucket, on_progress)
             report = publisher.report
             publisher.publish(dry_run)
     except PayworldError as error:
-        local = isinstance(error, StorageError)
-        failure = PublishError(f"{error}{_what_is_left(config, report, local)}")
+        kind = LockedError if isinstance(error, LockedError) else PublishError
+        failure = kind(f"{error}{_what_is_left(config, report, error)}")
         failure.__cause__ = error
     finally:
         bucket.close()
@@ -111,17 +120,20 @@ def publish_run(
     }, failure
 
 
-def _what_is_left(config: Config, report: Report, local: bool) -> str:
+def _what_is_left(config: Config, report: Report, error: PayworldError) -> str:
     """Return how things are after a failure, and how to go on."""
+    command = f"gen publish {shlex.quote(config.publish)}"
+    if config.output_dir != RunSettings.model_fields["output_dir"].default:
+        command += f" --output-dir {shlex.quote(config.output_dir)}"
+    if isinstance(error, LockedError):
+        return f"\n{_WHOLE}To go on: {command}"
     if not report.files:
         return ""
     names = sorted(report.missing)
     if report.manifest == "missing":
         names.append(MANIFEST)
-    command = f"gen publish {shlex.quote(config.publish)}"
-    if config.output_dir != RunSettings.model_fields["output_dir"].default:
-        command += f" --output-dir {shlex.quote(config.output_dir)}"
-    return f"\n{'' if local else _WHOLE}Not published yet: {_named(names)}. To go on: {command}"
+    whole = "" if isinstance(error, StorageError) else _WHOLE
+    return f"\n{whole}Not published yet: {_named(names)}. To go on: {command}"
 
 
 def _named(names: list[str]) -> str:

@@ -1,4 +1,7 @@
-"""One run at a time on a world: locks on the folders themselves, which leave nothing behind."""
+"""One run at a time on a world, one publish at a time of a folder; nothing is left behind.
+
+A run locks the folders themselves, a publish a file in the data folder: the two may go on at once.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,25 @@ import orjson
 from payworld.errors import LockedError, StorageError
 from payworld.storage.files import naming, read_bytes, remove
 
-__all__ = ["HOLDER", "drop_dead_notes", "hold", "is_free", "locked_folder"]
+__all__ = [
+    "HOLDER",
+    "PUBLISHING",
+    "drop_dead_notes",
+    "hold",
+    "hold_publishing",
+    "is_free",
+    "locked_folder",
+]
 
 # Who holds a folder: in each folder that is held, the same bytes.
 HOLDER = ".holder.json"
+# Who publishes a data folder; the file itself is locked, and there as long as the publish.
+PUBLISHING = ".publishing.json"
 
 
-def _holder(folder: Path) -> str:
+def _holder(note: Path) -> str:
     try:
-        holder = orjson.loads(read_bytes(folder / HOLDER))
+        holder = orjson.loads(read_bytes(note))
         return f"process {int(holder['pid'])} holds it since {holder['since']}"
     except (StorageError, ValueError, KeyError, TypeError):
         return "another process holds it"
@@ -37,8 +50,8 @@ def locked_folder(folder: Path) -> Iterator[int]:
             free = filelock.lock_descriptor(descriptor, blocking=False)
         if not free:
             raise LockedError(
-                f"another run is at work on {str(folder)!r}: {_holder(folder)}; wait until it "
-                "ends (`gen status` works meanwhile)"
+                f"another run is at work on {str(folder)!r}: {_holder(folder / HOLDER)}; wait "
+                "until it ends (`gen status` works meanwhile)"
             )
         yield descriptor
     finally:
@@ -77,6 +90,56 @@ def hold(state_dir: Path, output_dir: Path | None, since: str) -> Iterator[list[
             # The state's last: a signal in between leaves the one that leads to the other.
             for folder in reversed(folders):
                 remove(folder / HOLDER)
+
+
+@contextmanager
+def hold_publishing(output_dir: Path, since: str) -> Iterator[None]:
+    """Hold a data folder for publishing; LockedError at once if another process does.
+
+    Runs and readers do not heed it. Where the folder is missing or read-only, it holds nothing:
+    reading suffices to publish.
+    """
+    if not os.access(output_dir, os.W_OK | os.X_OK):
+        yield
+        return
+    note = output_dir / PUBLISHING
+    descriptor = _locked_note(note)
+    try:
+        # For people alone: a full disk is no reason not to publish.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, orjson.dumps({"pid": os.getpid(), "since": since}))
+        yield
+    finally:
+        try:
+            # While it is locked: it is ours alone.
+            remove(note)
+        finally:
+            os.close(descriptor)
+
+
+def _locked_note(note: Path) -> int:
+    """Return a descriptor of a note that is there and locked by it; LockedError if another has."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        with naming(note, "lock"):
+            descriptor = os.open(note, flags, 0o644)
+        try:
+            with naming(note, "lock"):
+                free = filelock.lock_descriptor(descriptor, blocking=False)
+            if not free:
+                raise LockedError(
+                    f"another publish of {str(note.parent)!r} is at work: {_holder(note)}; wait "
+                    "until it ends, then publish again"
+                )
+            # Its holder may have removed it between our two steps: then another one counts.
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(descriptor), note.lstat()):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def drop_dead_notes(state_dir: Path) -> None:
