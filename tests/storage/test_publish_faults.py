@@ -74,6 +74,8 @@ def test_a_large_file_survives_what_passes(
     output = folder(tmp_path / "out", LARGE)
     assert names(send(output)) == set(LARGE)
     assert is_whole(store, output)
+    # Nor is there an upload whose beginning was answered into the void.
+    assert store.unfinished() == []
 
 
 @pytest.mark.parametrize("kind", ["break", "denied"])
@@ -154,6 +156,39 @@ def test_what_could_not_be_aborted_is_aborted_by_the_next_publish(
     store.client.abort_multipart_upload(
         Bucket="lake", Key=f"{KEY}.other", UploadId=other["UploadId"]
     )
+
+
+@pytest.mark.parametrize("kind", ["lost", "denied"])
+def test_an_upload_whose_beginning_fails_leaves_none(
+    store: ObjectStore, tmp_path: Path, kind: str
+) -> None:
+    store.faults.on, store.faults.kind = f"POST /lake/{KEY}?uploads", kind
+    with pytest.raises(PublishError, match="cannot begin to upload to s3://lake/raw/"):
+        send(folder(tmp_path / "out", LARGE))
+    assert store.unfinished() == []
+
+
+@pytest.mark.parametrize("on", [PARTS, POST])
+def test_an_upload_that_another_machine_aborts_is_told_and_made_good_by_the_next_publish(
+    store: ObjectStore, tmp_path: Path, on: str
+) -> None:
+    def abort() -> None:
+        uploads = store.client.list_multipart_uploads(Bucket="lake").get("Uploads", [])
+        for found in uploads:
+            store.client.abort_multipart_upload(
+                Bucket="lake", Key=found["Key"], UploadId=found["UploadId"]
+            )
+
+    output = folder(tmp_path / "out", LARGE)
+    store.faults.on, store.faults.hook = on, abort
+    told = r"was aborted by another program.*another machine; publish again when that one is done"
+    with pytest.raises(PublishError, match=told) as caught:
+        send(output)
+    assert "check the connection" not in str(caught.value)
+    assert store.objects() == {}
+    store.faults.on = ""
+    send(output)
+    assert is_whole(store, output)
 
 
 def test_an_upload_that_others_end_is_told(store: ObjectStore, tmp_path: Path) -> None:

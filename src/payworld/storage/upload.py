@@ -86,37 +86,67 @@ class Uploader:
         return True
 
     def upload_in_parts(self, file: ListedFile, on_bytes: Callable[[int], None]) -> bool:
-        """Upload a large file in parts; nothing of it is visible before it is whole."""
+        """Upload a large file in parts; nothing of it is visible before it is whole.
+
+        Whatever is unfinished under the key before or after it is taken as left behind and is
+        aborted: call it with the folder held for publishing.
+        """
         key = self.place.key(file.path)
-        for left in self.bucket.unfinished(key):
-            # Of a publish that was killed.
-            self.bucket.abort(key, left)
+        # Of a publish that was killed.
+        self._abort_unfinished(key)
         if self.is_there(file):
             return False
         again_if_contended(lambda: self._upload_whole(file, key, on_bytes))
+        # Of a request whose answer was lost: it was sent again, and began another.
+        self._abort_unfinished(key)
         self._check_arrived(file)
         return True
 
     def _upload_whole(self, file: ListedFile, key: str, on_bytes: Callable[[int], None]) -> None:
         """Upload all parts of a file and make an object of them, where none is yet."""
+        upload = ""
         with opened(self.output_dir, file) as source:
-            upload = self.bucket.begin(key, content_type(file.path), file.sha256)
             try:
+                upload = self.bucket.begin(key, content_type(file.path), file.sha256)
                 parts = self._upload_parts(file, source, upload, on_bytes)
-                if not self.bucket.complete(key, upload, parts):
-                    self.bucket.abort(key, upload)
-            except Exception as error:
-                with suppress(PublishError):
-                    self.bucket.abort(key, upload)
-                if isinstance(error, ContendedError):
-                    # All parts count anew.
-                    on_bytes(-file.bytes)
+                self.bucket.complete(key, upload, parts)
+            except ContendedError:
+                self._give_up(key, upload)
+                # All parts count anew.
+                on_bytes(-file.bytes)
+                raise
+            except PublishError as error:
+                if not self._give_up(key, upload):
+                    raise
+                # A store may say so of an upload that it has completed already.
+                if not self.is_there(file):
+                    raise PublishError(
+                        f"the upload to {self.place.address(file.path)} was aborted by another "
+                        "program before it was complete, such as a publish from another machine; "
+                        "publish again when that one is done"
+                    ) from error
+            except Exception:
+                self._give_up(key, upload)
                 raise
             except BaseException:
                 # Interrupted: there is no time to wait for a server that may be silent.
                 with suppress(Exception):
                     self.bucket.abort(key, upload, at_once=True)
                 raise
+
+    def _abort_unfinished(self, key: str) -> list[str]:
+        """Abort every upload in parts that was begun for a key, and return their ids."""
+        found = self.bucket.unfinished(key)
+        for upload in found:
+            self.bucket.abort(key, upload)
+        return found
+
+    def _give_up(self, key: str, upload: str) -> bool:
+        """Abort an upload that failed, if the store lets us; return whether others had done it."""
+        try:
+            return upload not in self._abort_unfinished(key) and bool(upload)
+        except PublishError:
+            return False
 
     def _upload_parts(
         self, file: ListedFile, source: BinaryIO, upload: str, on_bytes: Callable[[int], None]
