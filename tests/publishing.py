@@ -18,6 +18,7 @@ MANIFEST = "datapackage.json"
 MERCHANTS = "merchants_2024-01-01_2024-01-31.csv"
 PAYMENTS = "transactions_2024-01-01_2024-01-31.csv"
 NEXT = "transactions_2024-02-01_2024-02-01.parquet"
+LAST = "transactions_2024-03-01_2024-03-01.csv"
 FILES = {MERCHANTS: b"merchant_id\nM000001\n", PAYMENTS: b"payment_id\n" * 9}
 # S3's least for a part that is not the last.
 PART = 5 << 20
@@ -41,6 +42,12 @@ def manifest(files: Mapping[str, bytes], **told: Any) -> bytes:
     ]
     world = {"seed": 42, "start_date": "2024-01-01"}
     return json.dumps({"world": world, "resources": resources, **told}).encode()
+
+
+def nights(count: int) -> dict[str, bytes]:
+    """Return so many small files, one a night."""
+    days = [f"2024-01-{day:02}" for day in range(1, count + 1)]
+    return {f"transactions_{day}_{day}.csv": b"payment_id\n" for day in days}
 
 
 def folder(root: Path, files: Mapping[str, bytes]) -> Path:

@@ -10,7 +10,8 @@ PayworldError                 exit code 1
 │   └── StateNewerError       3: a newer payworld wrote it
 ├── LockedError               75: another run, or another publish, is at work (EX_TEMPFAIL)
 ├── StorageError              1: a path cannot be read or written
-│   └── NoSpaceError          1: the disk or the quota is full
+│   ├── NoSpaceError          1: the disk or the quota is full
+│   └── LostFileError         1: a published file is gone, or is not what the manifest says
 ├── ConflictError             1: a final name is taken by other bytes
 ├── PublishError              1: object storage refused, or could not be reached
 ├── WorkerError               1: a worker process died
@@ -25,6 +26,7 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "LockedError",
+    "LostFileError",
     "MissingExtraError",
     "NoSpaceError",
     "PayworldError",
@@ -90,6 +92,10 @@ class StorageError(PayworldError):
 
 class NoSpaceError(StorageError):
     """The disk or the user's quota is full."""
+
+
+class LostFileError(StorageError):
+    """A published file is gone or is not what the manifest says; it can be made again."""
 
 
 class ConflictError(PayworldError):

@@ -10,10 +10,11 @@ import pytest
 from tests.builders import SMALL_WORLD, Folders, period, write_config
 from tests.gen_server import GenServer
 from tests.object_store import KEY_ID, SECRET, ObjectStore
-from tests.publishing import INITIAL, MANIFEST, NIGHT, PLACE, PublishedWorld
+from tests.publishing import INITIAL, MANIFEST, NIGHT, PLACE, PublishedWorld, folder, nights
 from typer.testing import CliRunner
 
 from payworld.cli.app import app
+from payworld.cli.publish import SHOWN
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +92,8 @@ def test_a_night_that_could_not_be_published_stands_and_is_published_later(
     ended = world.gen(*NIGHT, "--publish", PLACE, "-q", code=1)
     assert "AccessDenied" in ended.stderr
     assert (
-        f"Not published yet: transactions_2024-02-02_2024-02-02.csv, {MANIFEST}. "
-        f"To go on: gen publish {PLACE}" in ended.stderr
+        f"Not published yet:\n  transactions_2024-02-02_2024-02-02.csv\n  {MANIFEST}\n"
+        f"To go on: gen publish {PLACE}\n" in ended.stderr
     ), ended.stderr
     assert SECRET not in ended.stderr
     assert KEY_ID in ended.stderr
@@ -136,7 +137,9 @@ def test_the_summary_has_a_publish_object(world: PublishedWorld) -> None:
     world.store.faults.on, world.store.faults.kind = "PUT /lake/raw", "denied"
     failed = world.gen(*NIGHT, "--publish", PLACE, "--json", "-q", code=1).data
     assert failed["end_date"] == "2024-02-02"
-    assert failed["publish"]["done"] is False
+    assert (failed["done"], failed["publish"]["done"]) == (False, False)
+    again = world.gen(*NIGHT, "--publish", PLACE, "--json", "-q", code=1).data
+    assert (again["done"], again["message"]) == (False, "already generated through 2024-02-02")
     assert failed["publish"]["missing"][-1] == MANIFEST
     assert "AccessDenied" in failed["publish"]["error"]
     world.store.faults.on = ""
@@ -149,7 +152,7 @@ def test_what_was_done_is_said_in_one_line(world: PublishedWorld) -> None:
     world.begin()
     world.store.faults.on, world.store.faults.kind = f"PUT /lake/raw/{MANIFEST}", "denied"
     ended = world.gen("publish", PLACE, code=1)
-    assert f"Not published yet: {MANIFEST}. To go on: gen publish {PLACE}\n" in ended.stderr
+    assert f"Not published yet:\n  {MANIFEST}\nTo go on: gen publish {PLACE}\n" in ended.stderr
     ended = world.gen("publish", PLACE, "--dry-run")
     assert ended.stderr == f"would publish {MANIFEST} to {PLACE}, which has all 4 files\n"
     world.store.faults.on = ""
@@ -268,9 +271,7 @@ def test_what_a_user_gets_wrong_is_said(
     world.begin("-q", "--output-dir", "my data")
     ended = world.gen("publish", place, "--output-dir", "my data", code=1, environment=environment)
     assert said in ended.stderr
-    assert f"2 more, {MANIFEST}. To go on: gen publish {place} --output-dir 'my data'" in (
-        ended.stderr
-    )
+    assert f"  {MANIFEST}\nTo go on: gen publish {place} --output-dir 'my data'\n" in ended.stderr
     assert SECRET not in ended.stderr
 
 
@@ -303,6 +304,41 @@ def test_a_file_changed_on_the_disk_is_published_when_made_again(
     objects = world.store.objects()
     assert objects[f"raw/{path.name}"] == path.read_bytes()
     assert len(objects) == 5
+
+
+def test_a_lost_file_is_published_when_made_again(world: PublishedWorld) -> None:
+    folders = ["--output-dir", "my data", "--state-dir", "its state"]
+    world.begin(*folders, "-q")
+    lost = [f"merchants_2024-0{days}.csv" for days in ("1-30_2024-01-31", "2-01_2024-02-01")]
+    for name in lost:
+        (world.root / "my data" / name).unlink()
+    ended = world.gen("publish", PLACE, *folders, "--json", code=1)
+    for name in lost:
+        assert f"'my data/{name}' is gone, and is not published; make it again" in ended.stderr
+    assert f"\nNot published yet:\n  {lost[0]}\n  {lost[1]}\n  {MANIFEST}\n" in ended.stderr
+    assert (
+        "To go on: gen regenerate --start-date 2024-01-30 --end-date 2024-02-01 --state-dir "
+        f"'its state' --output-dir 'my data', and then gen publish {PLACE} --output-dir 'my data'\n"
+    ) in ended.stderr
+    assert "whole on this disk" not in ended.stderr
+    assert [found["path"] for found in ended.data["refused"]] == lost
+    assert "is gone" in ended.data["refused"][0]["reason"]
+    # The others are there already.
+    assert len(ended.data["uploaded"]) == 2
+    world.gen("regenerate", *period("2024-01-30", "2024-02-01"), *folders)
+    assert world.gen("publish", PLACE, *folders, "--json", "-q").data["uploaded"] == lost
+    assert f"raw/{MANIFEST}" in world.store.objects()
+
+
+def test_all_that_is_not_published_is_named_up_to_a_page(world: PublishedWorld) -> None:
+    files = nights(SHOWN + 2)
+    folder(world.folders.output, files)
+    world.store.faults.on, world.store.faults.kind = "GET /lake", "denied"
+    ended = world.gen("publish", PLACE, "--json", code=1)
+    listed = [line.strip() for line in ended.stderr.splitlines() if line.startswith("  ")]
+    assert listed == [*sorted(files)[:SHOWN], "and 3 more; --json lists them all"]
+    assert ended.data["missing"] == [*sorted(files), MANIFEST]
+    assert ended.data["refused"] == []
 
 
 def test_without_boto3_nothing_is_begun(

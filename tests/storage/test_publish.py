@@ -10,6 +10,7 @@ from tests.object_store import KEY_ID, SECRET, ObjectStore, retry_at_once
 from tests.publishing import (
     FILES,
     LARGE,
+    LAST,
     MANIFEST,
     MERCHANTS,
     NEXT,
@@ -17,11 +18,12 @@ from tests.publishing import (
     PAYMENTS,
     folder,
     names,
+    nights,
     send,
 )
 
 from payworld.errors import ConflictError, PublishError, StorageError
-from payworld.storage import s3, upload
+from payworld.storage import publish, s3, upload
 from payworld.storage.listed_files import ListedFile
 from payworld.storage.s3 import Bucket
 from payworld.storage.s3_errors import LEAST_SECRET, without_secrets
@@ -170,6 +172,43 @@ def test_a_key_taken_by_other_bytes_is_refused_and_nothing_names_it(
     assert f"raw/{MANIFEST}" not in store.objects()
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_files_that_are_refused_keep_no_other_from_being_published(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    monkeypatch.setattr(upload, "PART_BYTES", PART)
+    files = {MERCHANTS: b"m", **(LARGE if large else {PAYMENTS: b"p"}), NEXT: b"PAR1", LAST: b"z"}
+    output = folder(tmp_path / "out", files)
+    for taken in (MERCHANTS, PAYMENTS):
+        store.client.put_object(Bucket="lake", Key=f"raw/{taken}", Body=b"other")
+    with pytest.raises(ConflictError) as caught:
+        send(output)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2
+    for line, taken in zip(lines, (MERCHANTS, PAYMENTS), strict=True):
+        assert line.startswith(f"s3://lake/raw/{taken} holds other bytes")
+    assert set(store.objects()) == {f"raw/{path}" for path in files}
+    for taken in (MERCHANTS, PAYMENTS):
+        store.client.delete_object(Bucket="lake", Key=f"raw/{taken}")
+    (output / NEXT).unlink()
+    store.client.delete_object(Bucket="lake", Key=f"raw/{NEXT}")
+    with pytest.raises(StorageError, match="is gone"):
+        send(output)
+    assert set(store.objects()) == {f"raw/{path}" for path in files if path != NEXT}
+    (output / NEXT).write_bytes(files[NEXT])
+    assert names(send(output)) == {NEXT}
+    assert store.read(f"raw/{MANIFEST}") == (output / MANIFEST).read_bytes()
+
+
+def test_many_files_that_are_refused_are_counted(store: ObjectStore, tmp_path: Path) -> None:
+    files = nights(publish.TOLD + 2)
+    for path in files:
+        store.client.put_object(Bucket="lake", Key=f"raw/{path}", Body=b"other")
+    with pytest.raises(ConflictError, match=r"and 2 more files likewise; --json") as caught:
+        send(folder(tmp_path / "out", files))
+    assert len(str(caught.value).splitlines()) == publish.TOLD + 1
+
+
 def test_equal_bytes_that_others_put_there_are_taken_as_published(
     store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -233,7 +272,8 @@ def test_a_lost_file_a_link_and_a_folder_are_not_published(
     secret = tmp_path / "secret"
     secret.write_bytes(FILES[PAYMENTS])
     (output / PAYMENTS).unlink()
-    with pytest.raises(StorageError, match="there is no such file"):
+    regenerate = "gen regenerate --start-date 2024-01-01 --end-date 2024-01-31"
+    with pytest.raises(StorageError, match=f"is gone, and is not published.*{regenerate}"):
         send(output)
     (output / PAYMENTS).symlink_to(secret)
     with pytest.raises(StorageError, match="symbolic link"):

@@ -189,7 +189,7 @@ def _conclude(asked: Asked, summary: dict[str, Any]) -> None:
         from payworld.cli.publish import publish_run
 
         published, failure = publish_run(asked.config, asked.arguments.quiet)
-        summary = {**summary, "publish": published}
+        summary = {**summary, "done": failure is None, "publish": published}
     if asked.arguments.json:
         print_json(summary)
     if failure is not None:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from payworld.cli import clock
 from payworld.cli.output import guarded, print_json, say
-from payworld.cli.settings import read_settings
-from payworld.config import Config, RunSettings
+from payworld.cli.settings import folder_options, read_settings
+from payworld.config import Config
 from payworld.errors import (
     LockedError,
+    LostFileError,
     PayworldError,
     PublishError,
     StorageError,
@@ -34,7 +35,7 @@ __all__ = ["Arguments", "publish_files", "publish_run"]
 
 LOG_SECONDS = 5.0
 # So many names in a message.
-SHOWN = 3
+SHOWN = 20
 _WHOLE = "The world and its files are whole on this disk. "
 
 
@@ -106,7 +107,6 @@ def publish_run(
         bucket.close()
     if failure is None and not quiet:
         say(_described(config.publish, report, dry_run))
-    missing = sorted(report.missing)
     return {
         "destination": config.publish,
         "done": failure is None and not dry_run,
@@ -115,33 +115,52 @@ def publish_run(
         "uploaded_bytes": sum(file.bytes for file in report.uploaded),
         "already_there": report.present,
         "manifest": report.manifest,
-        "missing": [*missing, MANIFEST] if report.manifest == "missing" else missing,
+        "missing": _missing(report),
+        "refused": [
+            {"path": path, "reason": str(report.refused[path])} for path in sorted(report.refused)
+        ],
         "error": None if failure is None else str(failure),
     }, failure
 
 
+def _missing(report: Report) -> list[str]:
+    """Return what is not published yet, the manifest last."""
+    return sorted(report.missing) + ([MANIFEST] if report.manifest == "missing" else [])
+
+
 def _what_is_left(config: Config, report: Report, error: PayworldError) -> str:
     """Return how things are after a failure, and how to go on."""
-    command = f"gen publish {shlex.quote(config.publish)}"
-    if config.output_dir != RunSettings.model_fields["output_dir"].default:
-        command += f" --output-dir {shlex.quote(config.output_dir)}"
+    command = f"gen publish {shlex.quote(config.publish)}{folder_options(config, ('output_dir',))}"
     if isinstance(error, LockedError):
         return f"\n{_WHOLE}To go on: {command}"
     if not report.files:
         return ""
-    names = sorted(report.missing)
-    if report.manifest == "missing":
-        names.append(MANIFEST)
+    names = _missing(report)
+    lines = [f"  {name}" for name in names[:SHOWN]]
+    if len(names) > SHOWN:
+        lines.append(f"  and {len(names) - SHOWN:,} more; --json lists them all")
     whole = "" if isinstance(error, StorageError) else _WHOLE
-    return f"\n{whole}Not published yet: {_named(names)}. To go on: {command}"
+    return "\n".join(
+        [
+            f"\n{whole}Not published yet:",
+            *lines,
+            f"To go on: {_regenerate(config, report)}{command}",
+        ]
+    )
 
 
-def _named(names: list[str]) -> str:
-    if len(names) <= SHOWN:
-        return ", ".join(names)
-    # The last one is the manifest, if it is missing.
-    shown = [*names[: SHOWN - 1], f"{len(names) - SHOWN:,} more", names[-1]]
-    return ", ".join(shown)
+def _regenerate(config: Config, report: Report) -> str:
+    """Return the command that makes lost files again, with what leads on; empty: none is lost."""
+    lost = [
+        report.missing[path]
+        for path, error in report.refused.items()
+        if isinstance(error, LostFileError)
+    ]
+    if not lost:
+        return ""
+    start, end = min(file.start for file in lost), max(file.end for file in lost)
+    days = f"--start-date {start} --end-date {end}"
+    return f"gen regenerate {days}{folder_options(config)}, and then "
 
 
 def _described(address: str, report: Report, dry_run: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from payworld.config import (
 from payworld.storage.text_files import read_text
 from payworld.world.state import World
 
-__all__ = ["overlaid", "read_settings", "show_config"]
+__all__ = ["folder_options", "overlaid", "read_settings", "show_config"]
 
 FOLDERS = ("state_dir", "output_dir")
 TITLE = (
@@ -40,6 +41,19 @@ def read_settings(path: Path | None, options: dict[str, Any]) -> tuple[Config, d
         places = {key: str(Path(home) / RunSettings.model_fields[key].default) for key in FOLDERS}
         given = places | given
     return validate(Config, given, "the options"), given
+
+
+def folder_options(config: RunSettings, folders: tuple[str, ...] = FOLDERS) -> str:
+    """Return the options that name folders which are not the usual ones, for a command to show.
+
+    >>> folder_options(RunSettings(output_dir="my data"))
+    " --output-dir 'my data'"
+    """
+    return "".join(
+        f" --{name.replace('_', '-')} {shlex.quote(getattr(config, name))}"
+        for name in folders
+        if getattr(config, name) != RunSettings.model_fields[name].default
+    )
 
 
 def overlaid(world: World, given: dict[str, Any]) -> WorldConfig:

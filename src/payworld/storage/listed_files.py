@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from payworld.errors import StorageError
+from payworld.errors import LostFileError, StorageError
 from payworld.storage.files import naming, read_bytes
 from payworld.storage.manifest import MANIFEST, read_manifest
 
@@ -76,10 +76,15 @@ def content_type(path: str) -> str:
 
 @contextmanager
 def opened(output_dir: Path, file: ListedFile) -> Iterator[BinaryIO]:
-    """Open a listed file to read it; StorageError if it is gone or of another size."""
+    """Open a listed file to read it; LostFileError if it is gone or of another size."""
     path = output_dir / file.path
     with naming(path, "publish"):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise LostFileError(
+                f"{str(path)!r} is gone, and is not published; {_way_out(file)}"
+            ) from error
     try:
         told = os.fstat(descriptor)
         if not stat.S_ISREG(told.st_mode) or told.st_size != file.bytes:
@@ -91,13 +96,17 @@ def opened(output_dir: Path, file: ListedFile) -> Iterator[BinaryIO]:
 
 
 def check_hash(output_dir: Path, file: ListedFile, sha256: str) -> None:
-    """Raise StorageError if the SHA-256 of what was read is not the manifest's."""
+    """Raise LostFileError if the SHA-256 of what was read is not the manifest's."""
     if sha256 != file.sha256:
         raise _damaged(output_dir, file)
 
 
-def _damaged(output_dir: Path, file: ListedFile) -> StorageError:
-    return StorageError(
-        f"{str(output_dir / file.path)!r} is not what {MANIFEST} says, and is not published; make "
-        f"it again: gen regenerate --start-date {file.start} --end-date {file.end}"
+def _damaged(output_dir: Path, file: ListedFile) -> LostFileError:
+    return LostFileError(
+        f"{str(output_dir / file.path)!r} is not what {MANIFEST} says, and is not published; "
+        f"{_way_out(file)}"
     )
+
+
+def _way_out(file: ListedFile) -> str:
+    return f"make it again: gen regenerate --start-date {file.start} --end-date {file.end}"

@@ -7,7 +7,8 @@ names only objects that are there, and no object is ever written again but the m
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from payworld.errors import ConflictError, PublishError
+from payworld.errors import ConflictError, PayworldError, PublishError, StorageError
 from payworld.storage.lanes import in_lanes
 from payworld.storage.listed_files import ListedFile, read_listing
 from payworld.storage.manifest import MANIFEST
@@ -26,6 +27,8 @@ __all__ = ["Progress", "Publisher", "Report"]
 
 # Another publisher may put a manifest in place between our look at it and our own.
 MANIFEST_ATTEMPTS = 5
+# So many files that were refused in one message.
+TOLD = 20
 
 _STAYS = frozenset(["unchanged", "ahead"])
 
@@ -38,12 +41,15 @@ class Report:
     """What a publish has come to so far, also where it failed; lives for a publish.
 
     `manifest` is "new", "replaced", "unchanged", "ahead" (the one that is there knows all files
-    of ours and more, and stays) or, as long as it is not there, "missing".
+    of ours and more, and stays) or, as long as it is not there, "missing". `refused` has what is
+    wrong with files that cannot be published: other bytes are in the way, or the local ones are
+    not what was listed.
     """
 
     files: int = 0
     uploaded: list[ListedFile] = field(default_factory=list)
     missing: dict[str, ListedFile] = field(default_factory=dict)
+    refused: dict[str, PayworldError] = field(default_factory=dict)
     manifest: str = "missing"
 
     @property
@@ -84,8 +90,9 @@ class Publisher:
     def publish(self, dry_run: bool = False) -> None:
         """Upload what is not there, or with `dry_run` only look; `report` tells what was done.
 
-        Raises PublishError if the store fails, StorageError for a local file that is not what the
-        manifest says, ConflictError where other bytes or another world are in the way.
+        Raises PublishError if the store fails, ConflictError where another world is in the way;
+        StorageError for local files that are not what the manifest says, ConflictError where other
+        bytes are in the way: both after all other files, and before the manifest.
         """
         stored, remote = self._stored(), self._remote()
         state = self._compare(remote)
@@ -99,23 +106,48 @@ class Publisher:
         small = [file for file in left if dry_run or not self._uploader.is_large(file)]
         for size in in_lanes((partial(self._publish, file, dry_run) for file in small), LANES):
             self._count(size)
+        for file in left:
+            if not dry_run and self._uploader.is_large(file):
+                self._publish_large(file)
+        self._raise_refused()
         if dry_run:
             self.report.manifest = state
-            return
-        for file in left:
-            if self._uploader.is_large(file):
-                uploaded = self._uploader.upload_in_parts(file, self._count)
-                self._settle(file, uploaded)
-                self._count(0 if uploaded else file.bytes)
-        self._put_manifest(remote)
+        else:
+            self._put_manifest(remote)
 
     def _publish(self, file: ListedFile, dry_run: bool) -> int:
         """See to it that a small file is there, or only look, and return its bytes."""
-        if not dry_run:
-            self._settle(file, self._uploader.upload(file))
-        elif self._uploader.is_there(file):
-            self._settle(file)
+        with self._going_on(file):
+            if not dry_run:
+                self._settle(file, self._uploader.upload(file))
+            elif self._uploader.is_there(file):
+                self._settle(file)
         return file.bytes
+
+    def _publish_large(self, file: ListedFile) -> None:
+        with self._going_on(file):
+            uploaded = self._uploader.upload_in_parts(file, self._count)
+            self._settle(file, uploaded)
+            self._count(0 if uploaded else file.bytes)
+
+    @contextmanager
+    def _going_on(self, file: ListedFile) -> Iterator[None]:
+        """Let one file that is refused keep no other from being published."""
+        try:
+            yield
+        except (ConflictError, StorageError) as error:
+            self.report.refused[file.path] = error
+
+    def _raise_refused(self) -> None:
+        """Raise what is wrong with the files that were refused, as one error, if there are any."""
+        found = [error for _, error in sorted(self.report.refused.items())]
+        if not found:
+            return
+        lines = [str(error) for error in found[:TOLD]]
+        if len(found) > TOLD:
+            lines.append(f"and {len(found) - TOLD:,} more files likewise; --json tells of them all")
+        local = any(isinstance(error, StorageError) for error in found)
+        raise (StorageError if local else ConflictError)("\n".join(lines)) from found[0]
 
     def _settle(self, file: ListedFile, uploaded: bool = False) -> None:
         if uploaded:
