@@ -235,11 +235,19 @@ def test_lost_files_are_told_of_and_the_rest_counted(server: GenServer, tmp_path
     lost = "transactions_2024-02-01_2024-02-29.csv"
     (folders.output / lost).unlink()
     ended = server.run("history", "M000001", "--json", *folders.options)
-    assert ended.code == 0
+    assert ended.code == 1
     found = ended.data["payments"]
     assert (found["lost"], found["complete"]) == ([lost], False)
     assert f"{lost} is missing" in ended.stderr
     assert found["by_month"] == [m for m in whole["by_month"] if m["month"] != "2024-02"]
+    again = ["regenerate", *period("2024-02-01", "2024-02-29"), *folders.options]
+    assert ended.stderr.endswith(f"with the same bytes: gen {' '.join(again)}\n")
+    text = server.run("history", "M000001", *folders.options)
+    assert text.code == 1
+    assert "payments of its days are lost: the figures are those of the others" in text.stderr
+    assert "2024-02" not in text.stdout.partition("\nmonth ")[2]
+    assert server.run(*again).code == 0
+    assert history(server, folders, "M000001")["payments"] == whole
 
 
 def test_without_a_manifest_the_versions_are_told_all_the_same(

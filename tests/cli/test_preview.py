@@ -162,16 +162,26 @@ def test_lost_newest_files_are_told_of_and_older_rows_shown(
     folders = make(server, tmp_path)
     (folders.output / "transactions_2024-02-03_2024-02-03.parquet").unlink()
     ended = server.run("preview", "transactions", "--json", *output(folders))
-    assert ended.code == 0
+    assert ended.code == 1
     assert ended.data["lost"] == ["transactions_2024-02-03_2024-02-03.parquet"]
     assert ended.data["files"] == ["transactions_2024-02-01_2024-02-02.csv"]
     assert "transactions_2024-02-03_2024-02-03.parquet is missing" in ended.stderr
+    regenerate = ["regenerate", *period("2024-02-03", "2024-02-03"), *output(folders)]
+    assert ended.stderr.endswith(f"with the same bytes: gen {' '.join(regenerate)}\n")
+    shown = server.run("preview", "transactions", *output(folders))
+    assert (shown.code, len(shown.stdout.splitlines())) == (1, 11)
+    rows = len(all_rows(folders, "transactions"))
+    assert f"the newest 10 of {rows:,} rows in the files that are left" in shown.stderr
     for path in folders.output.glob("transactions_*"):
         path.unlink()
     empty = server.run("preview", "transactions", *output(folders))
-    assert (empty.code, empty.stdout) == (0, "")
-    assert empty.stderr.startswith("no rows")
+    assert (empty.code, empty.stdout) == (1, "")
+    assert empty.stderr.startswith("no rows: no file of transactions that has any is left\n")
     assert empty.stderr.count("lost: ") == 3
+    again = ["regenerate", *period("2024-01-30", "2024-02-03")]
+    assert f"gen {' '.join(again)} --output-dir" in empty.stderr
+    assert server.run(*again, *folders.options).code == 0
+    assert server.run("preview", "transactions", *output(folders)).code == 0
 
 
 def test_a_changed_file_is_named_without_a_traceback(server: GenServer, tmp_path: Path) -> None:
@@ -188,14 +198,15 @@ def test_control_characters_of_a_changed_file_do_not_reach_the_terminal(
     server: GenServer, tmp_path: Path
 ) -> None:
     folders = make(server, tmp_path)
-    (folders.output / "merchants_2024-02-03_2024-02-03.parquet").unlink()
+    lost = folders.output / "merchants_2024-02-03_2024-02-03.parquet"
+    lost.unlink()
     path = folders.output / "merchants_2024-02-01_2024-02-02.csv"
     head, _, last = path.read_bytes().rstrip(b"\n").rpartition(b"\n")
     fields = last.split(b",")
     fields[1] = b"\x1b[2J".ljust(len(fields[1]), b"x")[: len(fields[1])]
     path.write_bytes(head + b"\n" + b",".join(fields) + b"\n")
     ended = server.run("preview", "merchants", *output(folders))
-    assert ended.code == 0
+    assert (ended.code, f"lost: {lost.name}" in ended.stderr) == (1, True)
     assert "\x1b" not in ended.stdout
     assert "\ufffd[2J" in ended.stdout
     as_json = server.run("preview", "merchants", "--json", *output(folders))

@@ -9,12 +9,16 @@ from typing import Any
 import typer
 
 from payworld.cli.output import guarded, print_json, say
-from payworld.cli.settings import read_settings
+from payworld.cli.settings import folder_options, read_settings
 from payworld.cli.tables import plain, print_table
-from payworld.reports.files import Listing, list_files
+from payworld.config import Config
+from payworld.reports.files import Listing, PublishedFile, list_files
 from payworld.storage.session import check_paths
 
-__all__ = ["say_lost", "show_files"]
+__all__ = ["end_if_lost", "show_files"]
+
+# So many lost files are named one by one.
+SHOWN = 20
 
 
 def show_files(
@@ -32,8 +36,7 @@ def show_files(
         elif listing.files:
             _print_table(listing)
         _tell(listing, since)
-        if listing.lost:
-            raise typer.Exit(1)
+        end_if_lost(listing.lost, config)
 
 
 def _as_data(listing: Listing, output: Path, since: str | None) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def _print_table(listing: Listing) -> None:
 
 
 def _tell(listing: Listing, since: str | None) -> None:
-    """Say on stderr how much that is, and what is lost."""
+    """Say on stderr how much that is."""
     rows = sum(file.rows for file in listing.files)
     size = sum(file.bytes for file in listing.files)
     count = len(listing.files)
@@ -87,13 +90,19 @@ def _tell(listing: Listing, since: str | None) -> None:
         say(f"{files}, {rows:,} rows, {size:,} bytes; through {listing.through}")
     elif not listing.lost:
         say(f"nothing after {since}: the files tell of days through {listing.through}")
-    say_lost([file.name for file in listing.lost])
 
 
-def say_lost(names: list[str]) -> None:
-    """Say on stderr which files of the manifest cannot be read."""
-    for name in names:
-        say(
-            f"lost: {name} is missing or not as long as the manifest says; "
-            "make it again with gen regenerate"
-        )
+def end_if_lost(lost: list[PublishedFile], config: Config) -> None:
+    """Say which files of the manifest cannot be read, and end with 1; return if there are none."""
+    if not lost:
+        return
+    for file in lost[:SHOWN]:
+        say(f"lost: {file.name} is missing or not as long as the manifest says")
+    if len(lost) > SHOWN:
+        say(f"lost: {len(lost) - SHOWN:,} more; --json lists them all")
+    start, end = min(file.start for file in lost), max(file.end for file in lost)
+    say(
+        "to make what is lost again, with the same bytes: gen regenerate "
+        f"--start-date {start} --end-date {end}{folder_options(config)}"
+    )
+    raise typer.Exit(1)

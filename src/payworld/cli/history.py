@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from payworld.cli.files import say_lost
+from payworld.cli.files import end_if_lost
 from payworld.cli.output import guarded, print_json, say
 from payworld.cli.settings import read_settings
 from payworld.cli.tables import plain, print_table
@@ -23,7 +23,7 @@ __all__ = ["show_history"]
 def show_history(
     merchant: str, state_dir: Path | None, output_dir: Path | None, as_json: bool, debug: bool
 ) -> None:
-    """Print a merchant's versions and its payments by month."""
+    """Print a merchant's versions and its payments by month; exit code 1 if files are lost."""
     with guarded(debug):
         options = {
             "state_dir": None if state_dir is None else str(state_dir),
@@ -40,7 +40,9 @@ def show_history(
             _print_history(history)
         if not history.manifest:
             say(f"there is no {MANIFEST} in {str(output)!r}: its payments are not known")
-        say_lost(history.lost)
+        if history.lost and not as_json:
+            say("files with payments of its days are lost: the figures are those of the others")
+        end_if_lost(history.lost, config)
 
 
 def _money(month: Month) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def _as_data(history: History) -> dict[str, Any]:
             "by_month": [_money(month) for month in history.months],
             "total": total,
             "files_read": history.files_read,
-            "lost": history.lost,
+            "lost": [file.name for file in history.lost],
             "complete": history.manifest and not history.lost,
         },
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from payworld.cli.files import say_lost
+from payworld.cli.files import end_if_lost
 from payworld.cli.output import guarded, print_json, say
 from payworld.cli.settings import read_settings
 from payworld.cli.tables import GAP, plain, print_table, shown_width, table_widths
@@ -32,7 +32,7 @@ IMPORTANT = {
 def show_preview(
     table: str, rows: int, all_columns: bool, output_dir: Path | None, as_json: bool, debug: bool
 ) -> None:
-    """Print the newest rows of a table, the newest last."""
+    """Print the newest rows of a table, the newest last; exit code 1 if files of it are lost."""
     with guarded(debug):
         options = {"output_dir": None if output_dir is None else str(output_dir)}
         config, _ = read_settings(None, options)
@@ -46,20 +46,24 @@ def show_preview(
                     "rows": preview.rows,
                     "files": preview.files,
                     "total_rows": preview.total_rows,
-                    "lost": preview.lost,
+                    "lost": [file.name for file in preview.lost],
                 }
             )
         else:
             shown = _print_rows(preview, all_columns)
             say(_told(preview, shown))
-        say_lost(preview.lost)
+        end_if_lost(preview.lost, config)
 
 
 def _told(preview: Preview, shown: int) -> str:
     total, names = preview.total_rows, TABLES[preview.table].names
     if not preview.rows:
+        if preview.lost:
+            return f"no rows: no file of {preview.table} that has any is left"
         return f"no rows: the files of {preview.table} are empty"
     told = f"the newest {len(preview.rows):,} of {total:,} rows"
+    if preview.lost:
+        told += " in the files that are left"
     if shown < len(names):
         told += f", {shown} of {len(names)} columns; --all-columns shows the others, --json too"
     return told

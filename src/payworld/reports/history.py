@@ -56,14 +56,14 @@ class History:
     """A merchant's life as state and files tell it; lives until it is printed.
 
     `versions` are as in merchants.json; each has its `changes`: column to old and new value.
-    `lost` names files that would have been read and are not whole, `manifest` is False where
+    `lost` are files that would have been read and are not whole, `manifest` is False where
     there is none, so that no payment is known.
     """
 
     versions: list[dict[str, Any]]
     months: list[Month] = field(default_factory=list)
     files_read: int = 0
-    lost: list[str] = field(default_factory=list)
+    lost: list[PublishedFile] = field(default_factory=list)
     manifest: bool = True
 
     @property
@@ -182,5 +182,5 @@ def read_history(world: World, output_dir: Path, asked: str) -> History:
             for month in _by_month(frame):
                 months.setdefault(month.month, Month(month.month)).add(month)
     history.months = [months[name] for name in sorted(months)]
-    history.lost = [file.name for file in filter(is_in, listing.lost)]
+    history.lost = [*filter(is_in, listing.lost)]
     return history

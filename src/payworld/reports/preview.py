@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from payworld.errors import UsageError
-from payworld.reports.files import list_files
+from payworld.reports.files import PublishedFile, list_files
 from payworld.schema import TABLES
 from payworld.storage.excerpts import read_tail
 
@@ -25,7 +25,7 @@ class Preview:
     rows: list[dict[str, Any]]
     files: list[str]
     total_rows: int
-    lost: list[str]
+    lost: list[PublishedFile]
 
 
 def read_newest(output_dir: Path, table: str, rows: int = 10) -> Preview:
@@ -55,5 +55,5 @@ def read_newest(output_dir: Path, table: str, rows: int = 10) -> Preview:
         rows=found,
         files=files,
         total_rows=sum(file.rows for file in listing.files),
-        lost=[file.name for file in listing.lost if len(found) < rows or file.end >= oldest],
+        lost=[file for file in listing.lost if len(found) < rows or file.end >= oldest],
     )
