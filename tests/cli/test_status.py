@@ -77,6 +77,19 @@ def test_a_lost_file_is_named(server: GenServer, folders: Folders) -> None:
     assert "merchants_2024-02-01_2024-02-03.csv" in ended.stdout
 
 
+def test_lost_files_beyond_the_first_are_counted(server: GenServer, folders: Folders) -> None:
+    names = sorted(folders.names())
+    assert len(names) == 6
+    for count, told in ((5, ""), (6, " and 1 more; --json lists them all")):
+        for name in names[:count]:
+            (folders.output / name).unlink(missing_ok=True)
+        text = server.run("status", *folders.options).stdout
+        (line,) = (line for line in text.splitlines() if line.startswith("missing"))
+        lost = server.run("status", "--json", *folders.options).data["files"]["missing"]
+        assert sorted(lost) == names[:count]
+        assert line == f"missing     {', '.join(lost[:5])}{told}"
+
+
 def test_a_run_cut_short_is_told_of(server: GenServer, tmp_path: Path) -> None:
     folders = Folders(tmp_path)
     config = write_config(tmp_path / "world.yaml", LIVELY_WORLD)

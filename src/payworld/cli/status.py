@@ -20,6 +20,9 @@ from payworld.world.state import World
 
 __all__ = ["show_status"]
 
+# So many missing files are named.
+SHOWN = 5
+
 
 def _world_status(world: World) -> dict[str, Any]:
     merchants = world.merchants
@@ -89,6 +92,16 @@ def show_status(
             typer.echo(_status_text(data))
 
 
+def _named(names: list[str]) -> str:
+    """Return names as a line of text, the first of them if there are many.
+
+    >>> _named(["a", "b"])
+    'a, b'
+    """
+    more = f" and {len(names) - SHOWN:,} more; --json lists them all" if names[SHOWN:] else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
+
+
 def _status_text(data: dict[str, Any]) -> str:
     merchants, versions, files = data["merchants"], data["versions"], data["files"]
     by_size = ", ".join(f"{count:,} {size}" for size, count in merchants["active_by_size"].items())
@@ -105,7 +118,7 @@ def _status_text(data: dict[str, Any]) -> str:
     if data["configuration_changes"]:
         rows.append(("configured", "anew from " + ", ".join(data["configuration_changes"])))
     if files["missing"]:
-        rows.append(("missing", ", ".join(files["missing"][:5])))
+        rows.append(("missing", _named(files["missing"])))
     if data["unfinished_run"]:
         run = data["unfinished_run"]
         rows.append(
