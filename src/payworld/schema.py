@@ -79,11 +79,16 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """Tables that belong together, or some of them; lives as long as the program."""
+    """Tables that belong together; lives as long as the program.
+
+    `is_one` stands for one table that was named alone, which formats say in another way than all
+    tables of a product, also where there is but one.
+    """
 
     name: str
     description: str
     tables: tuple[Table, ...]
+    is_one: bool = False
 
 
 MERCHANTS = Table(

@@ -93,11 +93,18 @@ def test_what_there_is_not_is_refused_with_what_there_is(
     assert told in ended.stderr
 
 
-def test_a_product_of_one_table_is_that_table(server: GenServer) -> None:
-    for form in ("iceberg", "spark-ddl"):
-        product = server.run("schema", "fraud", "--as", form)
-        assert product.stdout == server.run("schema", "payments", "--as", form).stdout
-        assert product.code == 0
+def test_a_product_of_one_table_is_said_as_one_of_several(server: GenServer) -> None:
+    ddl = server.run("schema", "fraud", "--as", "spark-ddl").stdout
+    assert ddl.startswith("CREATE TABLE `payments` (\n")
+    assert "CREATE TABLE" not in server.run("schema", "payments", "--as", "spark-ddl").stdout
+    for form, of in (("frictionless", "resources"), ("json-schema", "$defs")):
+        assert len(server.run("schema", "fraud", "--as", form).data[of]) == 1
+    (record,) = server.run("schema", "fraud", "--as", "avro").data
+    assert record == server.run("schema", "payments", "--as", "avro").data
+    # It has no form for several.
+    product = server.run("schema", "fraud", "--as", "iceberg")
+    assert product.code == 0
+    assert product.stdout == server.run("schema", "payments", "--as", "iceberg").stdout
 
 
 def test_help_lists_every_format_and_table(server: GenServer) -> None:

@@ -60,7 +60,7 @@ def find_tables(name: str) -> Product:
             return product
         chosen = tuple(table for table in product.tables if table.name == table_name)
         if chosen:
-            return replace(product, tables=chosen)
+            return replace(product, tables=chosen, is_one=True)
     known = [*TABLE_NAMES, *_PRODUCTS]
     near = [other for other in known if name and other.startswith(name)]
     near += difflib.get_close_matches(name, [*known, *TABLE_NAMES.values()], n=1, cutoff=0.6)

@@ -56,7 +56,7 @@ def test_spark_s_column_list_says_names_types_nulls_and_comments(name: str) -> N
     assert spark_columns(text) == expected_spark_columns(table_of(name))
 
 
-@pytest.mark.parametrize("product", ["world", "finance"])
+@pytest.mark.parametrize("product", ["world", "fraud", "finance"])
 def test_spark_s_statements_make_every_table_of_a_product(product: str) -> None:
     tables = find_tables(product).tables
     statements = schema_text(find_tables(product), "spark-ddl").split("\n\n")

@@ -1,4 +1,4 @@
-"""Avro record schemas with logical types; several tables are a union of records."""
+"""Avro record schemas with logical types; a product is a union of records."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ def _record(table: Table, namespace: str) -> dict[str, Any]:
 
 
 def to_avro(product: Product) -> dict[str, Any] | list[dict[str, Any]]:
-    """Return the record of one table, or the union of several."""
+    """Return the record of one table, or the union of a product's."""
     records = [_record(table, f"payworld.{product.name}") for table in product.tables]
-    return records[0] if len(records) == 1 else records
+    return records[0] if product.is_one else records

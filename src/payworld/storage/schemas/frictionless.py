@@ -1,4 +1,4 @@
-"""Frictionless Table Schemas, and a Data Package of several."""
+"""Frictionless Table Schemas, and the Data Package of a product."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def _foreign_keys(table: Table, known: set[str]) -> dict[str, Any]:
 
 
 def to_frictionless(product: Product) -> dict[str, Any]:
-    """Return the Table Schema of one table, or the Data Package of several.
+    """Return the Table Schema of one table, or the Data Package of a product.
 
     A package names `<table>.csv` as the path of each table.
     """
-    if len(product.tables) == 1:
+    if product.is_one:
         return frictionless_schema(product.tables[0])
     known = {table.name for table in product.tables}
     return {

@@ -76,8 +76,8 @@ def _row(table: Table) -> dict[str, Any]:
 
 
 def to_json_schema(product: Product) -> dict[str, Any]:
-    """Return the schema of a row of one table, or of several under `$defs`."""
-    if len(product.tables) == 1:
+    """Return the schema of a row of one table, or those of a product under `$defs`."""
+    if product.is_one:
         return {"$schema": DRAFT, **_row(product.tables[0])}
     return {
         "$schema": DRAFT,

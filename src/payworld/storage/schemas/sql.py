@@ -107,12 +107,12 @@ def _spark_columns(table: Table) -> list[str]:
 
 
 def to_spark_ddl(product: Product) -> str:
-    """Return the column list of one table, or CREATE TABLE statements of several.
+    """Return the column list of one table, or the CREATE TABLE statements of a product.
 
     A column list is what `StructType.fromDDL` and a reader's `schema()` take. Without USING, a
     statement would ask for Hive in some sessions; `iceberg` or `delta` can take Parquet's place.
     """
-    if len(product.tables) == 1:
+    if product.is_one:
         return ",\n".join(_spark_columns(product.tables[0]))
     return "\n\n".join(
         f"CREATE TABLE `{table.name}` (\n"
