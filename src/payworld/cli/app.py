@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -320,4 +321,11 @@ app.add_typer(finance_app, name="finance")
 
 def main() -> None:
     """Run the command line; the console scripts' entry."""
-    app()
+    try:
+        app()
+    except OSError as error:
+        # Of --help and --version: commands have a guard of their own.
+        from payworld.cli.output import say, unwritable
+
+        say(f"error: {unwritable(error)}")
+        sys.exit(1)

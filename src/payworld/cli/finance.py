@@ -116,9 +116,10 @@ def generate(
             return
         settings = _read_config(config, {"seed": seed, "num_users": num_users})
         if print_config:
+            from payworld.cli.output import print_text
             from payworld.config import to_commented_yaml
 
-            typer.echo(to_commented_yaml(settings, TITLE), nl=False)
+            print_text(to_commented_yaml(settings, TITLE), nl=False)
             return
         if load:
             _check_database(database_url, if_exists)
@@ -234,8 +235,10 @@ def _write(
             progress=update,
         )
     if not quiet:
+        from payworld.cli.output import print_text
+
         word = "Wrote" if is_new else "Already there, with the same bytes:"
-        typer.echo(f"{word} {path}: {_listed(counts)}")
+        print_text(f"{word} {path}: {_listed(counts)}")
 
 
 def _load(path: Path, url: str, if_exists: str, quiet: bool) -> None:
@@ -250,7 +253,9 @@ def _load(path: Path, url: str, if_exists: str, quiet: bool) -> None:
 
         counts = load_file(path, url, if_exists, on_valid)
     if not quiet:
-        typer.echo(f"Loaded {_listed(counts)}")
+        from payworld.cli.output import print_text
+
+        print_text(f"Loaded {_listed(counts)}")
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -11,10 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from payworld.cli.clock import today
-from payworld.cli.output import guarded, say
+from payworld.cli.output import guarded, print_text, say
 from payworld.datasets.fraud_stream.config import FraudConfig, config_from_text, to_yaml
 from payworld.datasets.fraud_stream.schema import (
     FraudSchema,
@@ -155,10 +153,10 @@ def run_fraud(arguments: Arguments) -> None:
         if arguments.run_date is not None:
             run_date = date.fromordinal(parse_date(arguments.run_date, "--run-date"))
         if arguments.print_config:
-            typer.echo(to_yaml(config), nl=False)
+            print_text(to_yaml(config), nl=False)
         if arguments.print_schema:
             is_own = schema == own_schema()
-            typer.echo(own_text() if is_own else schema.to_yaml(), nl=False)
+            print_text(own_text() if is_own else schema.to_yaml(), nl=False)
         if not (arguments.print_config or arguments.print_schema):
             _write(config.dated(run_date), schema, run_date, arguments, speak)
 
@@ -203,7 +201,7 @@ def _upload(paths: list[Path], speak: Callable[[str, str], None]) -> None:
         for number, path in enumerate(paths):
             speak("debug", f"uploading {path}")
             try:
-                typer.echo(uploader.upload(path))
+                print_text(uploader.upload(path))
             except AwsError as error:
                 left = ", ".join(str(other) for other in paths[number + 1 :])
                 raise AwsError(f"{error}{left and f'; after it, the same for {left}'}") from error

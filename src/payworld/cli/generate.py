@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from payworld.cli import clock
-from payworld.cli.output import guarded, print_json, say
+from payworld.cli.output import guarded, print_json, print_text, say
 from payworld.cli.settings import overlaid, read_settings
 from payworld.config import Config
 from payworld.engine.decide import Decision, check_config, decide_incremental, decide_initial
@@ -167,7 +167,7 @@ def generate(arguments: Arguments) -> None:
             if arguments.json:
                 print_json(plan_summary(asked, decision, decision.period, world))
             else:
-                typer.echo(describe_plan(asked, decision, decision.period, world))
+                print_text(describe_plan(asked, decision, decision.period, world))
             return
         if not arguments.force:
             _confirm(arguments, describe_plan(asked, decision, decision.period, world))

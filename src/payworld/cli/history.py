@@ -6,10 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from payworld.cli.files import end_if_lost
-from payworld.cli.output import guarded, print_json, say
+from payworld.cli.output import guarded, print_json, print_text, say
 from payworld.cli.settings import read_settings
 from payworld.cli.tables import plain, print_table
 from payworld.reports.history import History, Month, read_history
@@ -89,9 +87,9 @@ def _print_history(history: History) -> None:
     life = f"active since {now['creation_date']}"
     if now["churn_date"]:
         life = f"signed up on {now['creation_date']}, gone since {now['churn_date']}"
-    typer.echo(plain(title))
-    typer.echo(f"{life}; last payment on {now['last_transaction_date'] or 'no day yet'}")
-    typer.echo()
+    print_text(plain(title))
+    print_text(f"{life}; last payment on {now['last_transaction_date'] or 'no day yet'}")
+    print_text()
     print_table(
         ["version", "from", "change", "what changed"],
         [
@@ -107,7 +105,7 @@ def _print_history(history: History) -> None:
         wrapped="what changed",
     )
     if history.months:
-        typer.echo()
+        print_text()
         print_table(
             ["month", "payments", "approved", "volume", "MDR", "net profit"],
             [_row(month) for month in (*history.months, history.total)],

@@ -7,16 +7,16 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from operator import attrgetter
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
 from payworld.cli.signals import Signals, Terminated
-from payworld.errors import PayworldError
+from payworld.errors import PayworldError, StorageError
 
-__all__ = ["guarded", "print_json", "say"]
+__all__ = ["guarded", "is_terminal", "print_json", "print_text", "say", "unwritable"]
 
 STOPPED = "the world is as of its last commit"
 
@@ -26,11 +26,43 @@ def say(message: str) -> None:
     typer.echo(message, err=True)
 
 
+def print_text(text: str = "", nl: bool = True) -> None:
+    """Print data on stdout, by default as a line; StorageError if it cannot be written."""
+    if _stdout() is None:
+        # Nothing would be printed, and nobody told.
+        raise StorageError("cannot write to standard output: it is closed")
+    try:
+        typer.echo(text, nl=nl)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritable(error) from error
+
+
+def unwritable(error: OSError) -> StorageError:
+    """Return what is to be said of stdout, which nothing is written to any more."""
+    # What waits to be written would fail once more as Python ends.
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return StorageError(f"cannot write to standard output: {error.strerror}")
+
+
+def is_terminal() -> bool:
+    """Return whether stdout is a terminal."""
+    stdout = _stdout()
+    return stdout is not None and stdout.isatty()
+
+
+def _stdout() -> TextIO | None:
+    # None where a program was started with it closed.
+    return sys.stdout
+
+
 def print_json(data: Any) -> None:
     """Print data as indented JSON on stdout."""
     import orjson
 
-    typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+    print_text(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
 
 
 def _stopped(number: int, stopped: str, resume: str) -> typer.Exit:

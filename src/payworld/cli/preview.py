@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 from payworld.cli.files import end_if_lost
-from payworld.cli.output import guarded, print_json, say
+from payworld.cli.output import guarded, print_json, print_text, say
 from payworld.cli.settings import read_settings
 from payworld.cli.tables import GAP, plain, print_table, shown_width, table_widths
 from payworld.reports.preview import Preview, read_newest
@@ -113,4 +111,4 @@ def _print_records(names: list[str], cells: dict[str, list[str]], rows: int) -> 
         "\n".join(f"{name:<{width}}{GAP}{cells[name][row]}".rstrip() for name in names)
         for row in range(rows)
     )
-    typer.echo("\n\n".join(records))
+    print_text("\n\n".join(records))

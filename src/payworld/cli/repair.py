@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from payworld.cli import clock
-from payworld.cli.output import guarded, print_json, say
+from payworld.cli.output import guarded, print_json, print_text, say
 from payworld.cli.settings import read_settings
 from payworld.errors import StateMissingError, UsageError
 from payworld.storage.session import check_paths, hold_world
@@ -63,9 +63,9 @@ def verify_files(
             )
         else:
             for breach in report.breaches:
-                typer.echo(str(breach))
+                print_text(str(breach))
             if report.untold:
-                typer.echo(f"and {report.untold:,} more")
+                print_text(f"and {report.untold:,} more")
         words = _count(report.total, "breach", "es") if report.total else "all is as it should be"
         missing = f" ({report.missing:,} missing)" if report.missing else ""
         files = f"{_count(report.files, 'file')}{missing}"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-import typer
-
-from payworld.cli.output import guarded
+from payworld.cli.output import guarded, print_text
 from payworld.errors import UsageError
 from payworld.schema import Column, Product, Table
 
@@ -25,7 +23,7 @@ def show_schema(name: str | None, form: str, debug: bool) -> None:
         if form == "table":
             _print_tables(product)
         else:
-            typer.echo(schema_text(product, form))
+            print_text(schema_text(product, form))
 
 
 def _type_text(column: Column) -> str:
@@ -57,10 +55,10 @@ def _print_tables(product: Product) -> None:
 
     for number, table in enumerate(product.tables):
         if number:
-            typer.echo()
+            print_text()
         title = f"{product.name}.{table.name}: {table.description}"
-        typer.echo("\n".join(wrap(title, shown_width())))
-        typer.echo()
+        print_text("\n".join(wrap(title, shown_width())))
+        print_text()
         print_table(
             ["column", "type", "null", "key", "meaning"],
             [

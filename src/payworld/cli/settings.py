@@ -7,9 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from payworld.cli.output import guarded
+from payworld.cli.output import guarded, print_text
 from payworld.config import (
     Config,
     RunSettings,
@@ -66,4 +64,4 @@ def show_config(path: Path | None, debug: bool) -> None:
     """Print the configuration in force with a file (or none)."""
     with guarded(debug):
         config, _ = read_settings(path, {})
-        typer.echo(to_commented_yaml(config, TITLE), nl=False)
+        print_text(to_commented_yaml(config, TITLE), nl=False)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from payworld.cli.output import guarded, print_json
+from payworld.cli.output import guarded, print_json, print_text
 from payworld.cli.settings import read_settings
 from payworld.cli.summary import versions_by_change
 from payworld.config.model import SIZES
@@ -89,7 +87,7 @@ def show_status(
         if as_json:
             print_json(data)
         else:
-            typer.echo(_status_text(data))
+            print_text(_status_text(data))
 
 
 def _named(names: list[str]) -> str:

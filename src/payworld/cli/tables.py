@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from textwrap import wrap
 
 import typer
+
+from payworld.cli.output import is_terminal, print_text
 
 __all__ = ["plain", "print_table", "shown_width", "table_widths"]
 
@@ -21,7 +22,7 @@ LEAST = 16
 
 def shown_width() -> int:
     """Return how many characters a line may have: COLUMNS, or the terminal's, or no bound."""
-    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
+    if is_terminal() or os.environ.get("COLUMNS", "").isdecimal():
         return max(shutil.get_terminal_size().columns, 20)
     return UNBOUND
 
@@ -58,7 +59,7 @@ def table_widths(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
 
 def _bold(text: str) -> str:
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    # Where stdout is no terminal, typer.echo takes the style out again.
+    # Where stdout is no terminal, print_text takes the style out again.
     return typer.style(text, bold=True) if wanted else text
 
 
@@ -92,4 +93,4 @@ def print_table(
     figures = {headers.index(name) for name in right}
     lines = [_bold(line) for line in _lines(headers, widths, figures)]
     lines += [line for row in rows for line in _lines(row, widths, figures)]
-    typer.echo("\n".join(lines))
+    print_text("\n".join(lines))
