@@ -88,7 +88,8 @@ class ExampleServer:
                 code=answer["code"],
                 stdout=Path(folder, "stdout").read_text(encoding="utf-8"),
                 stderr=Path(folder, "stderr").read_text(encoding="utf-8"),
-                steps=int(noted.read_text()) if noted.exists() else 0,
+                # Killed by the clock, it may have made the file and written nothing yet.
+                steps=int(noted.read_text() or 0) if noted.exists() else 0,
                 seconds=answer["seconds"],
             )
 
