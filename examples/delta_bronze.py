@@ -41,19 +41,24 @@ VALIDITY = [
 def ingest(raw_data: Path, target: Path) -> Iterator[str]:
     """Append what is new, merge the dimension, check everything; yield a summary."""
     files = landing.read_manifest(raw_data)
+    versions, payments = (landing.files_of(files, name) for name in ("merchants", "transactions"))
+    merchants, transactions = (open_bronze(target, name) for name in ("merchants", "transactions"))
+    # All that is new is looked at before any of it is appended.
+    loaded = loaded_files(merchants, versions) | loaded_files(transactions, payments)
+    new = landing.checked_new_files(files, loaded)
     # Merchants first: whoever reads meanwhile never meets a payment without its merchant.
-    merchants = open_bronze(target, "merchants")
-    yield from load(merchants, landing.files_of(files, "merchants"))
+    yield from load(merchants, versions, new)
     yield merge_dimension(open_dimension(target, merchants), merchants)
-    transactions = open_bronze(target, "transactions")
-    yield from load(transactions, landing.files_of(files, "transactions"))
-    yield from check_money(transactions, files)
-    yield check_last_week(transactions, landing.files_of(files, "transactions"))
+    yield from load(transactions, payments, new)
+    yield from check_money(transactions, payments)
+    yield check_last_week(transactions, payments)
 
 
-def load(table: DeltaTable, files: list[landing.RawFile]) -> Iterator[str]:
+def load(
+    table: DeltaTable, files: list[landing.RawFile], new: list[landing.RawFile]
+) -> Iterator[str]:
     """Append what a table lacks, and compare its rows with the manifest."""
-    new = landing.checked_new_files(files, loaded_files(table, files))
+    new = landing.files_of(new, files[0].table)
     for file in new:
         append(table, file)
     yield f"{files[0].table:<13} loaded {len(new)} of {len(files)} files"
@@ -190,7 +195,7 @@ def with_validity(versions: pl.DataFrame) -> pl.DataFrame:
 
 
 def check_money(table: DeltaTable, files: list[landing.RawFile]) -> Iterator[str]:
-    """Compare the sums of the table with those of the raw files, to the cent."""
+    """Compare the sums of the table with those of the manifest, to the cent."""
     loaded = table.to_pyarrow_table(columns=list(landing.MONEY))
     sums = {name: landing.column_sum(loaded[name]) for name in landing.MONEY}
     landing.check_equal("sums of transactions", landing.money_sums(files), sums)
@@ -198,7 +203,7 @@ def check_money(table: DeltaTable, files: list[landing.RawFile]) -> Iterator[str
         "net_profit", sums["mdr_amount"] - sums["transactional_cost_amount"], sums["net_profit"]
     )
     for name, value in sums.items():
-        yield f"{name:<26} {value:>16,}: as in the files"
+        yield f"{name:<26} {value:>16,}: as the manifest says"
 
 
 def check_last_week(table: DeltaTable, files: list[landing.RawFile]) -> str:

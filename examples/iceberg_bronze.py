@@ -46,23 +46,24 @@ def ingest(raw_data: Path, target: Path) -> Iterator[str]:
         "payworld", uri=f"sqlite:///{folder}/catalog.db", warehouse=folder.as_uri()
     )
     catalog.create_namespace_if_not_exists("bronze")
+    merchants, transactions = (open_table(catalog, name) for name in ("merchants", "transactions"))
+    # All that is new is looked at before any of it is appended.
+    new = landing.checked_new_files(files, loaded_files(merchants) | loaded_files(transactions))
     # Merchants first: whoever reads meanwhile never meets a payment without its merchant.
-    merchants = open_table(catalog, "merchants")
-    yield from load(merchants, files)
-    transactions = open_table(catalog, "transactions")
-    yield from load(transactions, files)
+    yield from load(merchants, files, new)
+    yield from load(transactions, files, new)
     yield from check_money(transactions, files)
     yield check_last_week(transactions, files)
 
 
-def load(table: Table, files: list[landing.RawFile]) -> Iterator[str]:
+def load(table: Table, files: list[landing.RawFile], new: list[landing.RawFile]) -> Iterator[str]:
     """Append what a table lacks, and compare its rows with the manifest."""
-    ours = landing.files_of(files, table.name()[-1])
-    new = landing.checked_new_files(ours, loaded_files(table))
+    name = table.name()[-1]
+    files, new = landing.files_of(files, name), landing.files_of(new, name)
     for file in new:
         append(table, file)
-    yield f"{table.name()[-1]:<13} loaded {len(new)} of {len(ours)} files"
-    yield check_rows(table, ours)
+    yield f"{name:<13} loaded {len(new)} of {len(files)} files"
+    yield check_rows(table, files)
 
 
 def open_table(catalog: Catalog, name: str) -> Table:
@@ -118,7 +119,7 @@ def check_rows(table: Table, files: list[landing.RawFile]) -> str:
 
 
 def check_money(table: Table, files: list[landing.RawFile]) -> Iterator[str]:
-    """Compare the sums of the table with those of the raw files, to the cent."""
+    """Compare the sums of the table with those of the manifest, to the cent."""
     sums = dict.fromkeys(landing.MONEY, Decimal("0.00"))
     for batch in table.scan(selected_fields=landing.MONEY).to_arrow_batch_reader():
         sums = {name: sums[name] + landing.column_sum(batch[name]) for name in sums}
@@ -127,7 +128,7 @@ def check_money(table: Table, files: list[landing.RawFile]) -> Iterator[str]:
         "net_profit", sums["mdr_amount"] - sums["transactional_cost_amount"], sums["net_profit"]
     )
     for name, value in sums.items():
-        yield f"{name:<26} {value:>16,}: as in the files"
+        yield f"{name:<26} {value:>16,}: as the manifest says"
 
 
 def check_last_week(table: Table, files: list[landing.RawFile]) -> str:

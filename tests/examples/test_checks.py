@@ -85,7 +85,16 @@ CHANGES: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "DuckDB: a dollar": (
         "duckdb_bronze_silver",
         in_duckdb(f"UPDATE bronze.transactions SET payment_amount = payment_amount + 1 {ONE}"),  # noqa: S608
-        "sums of bronze.transactions",
+        "sums of bronze.transactions by file: expected {'transactions_2024-01-01_",
+    ),
+    "DuckDB: a dollar that another file lacks": (
+        "duckdb_bronze_silver",
+        in_duckdb(
+            "UPDATE bronze.transactions SET payment_amount = payment_amount + "
+            "CASE payment_id WHEN 'TXN0000000001' THEN 1 ELSE -1 END WHERE payment_id IN "
+            "('TXN0000000001', (SELECT max(payment_id) FROM bronze.transactions))"
+        ),
+        "sums of bronze.transactions by file",
     ),
     "Iceberg: a row more": ("iceberg_bronze", a_row_in_iceberg, "rows of transactions"),
     "Iceberg: a cent": ("iceberg_bronze", a_cent_in_iceberg, "sums of transactions"),

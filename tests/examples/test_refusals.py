@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.faults.driver import FaultServer
 ROOT = Path(__file__).resolve().parents[2]
 Nights = Callable[[str], list[Landing]]
 Examples = Callable[[str], ExampleServer]
+CENT = Decimal("0.01")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.parametrize("name", EXAMPLES)]
 
@@ -81,6 +83,59 @@ def test_a_manifest_that_counts_otherwise_is_told_of(
     document["resources"][1]["rows"] += 1
     path.write_text(json.dumps(document), encoding="utf-8")
     check_refused(examples(name).run(landing.raw_data, tmp_path / "lake"), "rows", "expected")
+
+
+def test_a_manifest_that_sums_up_otherwise_is_told_of(
+    nights: Nights, examples: Examples, tmp_path: Path, name: str
+) -> None:
+    landing = copied(nights("--format csv")[0], tmp_path / "world")
+    path = landing.raw_data / MANIFEST
+    text = path.read_bytes()
+    document = json.loads(text)
+    sums = document["resources"][1]["sums"]
+    sums["mdr_amount"] = str(Decimal(sums["mdr_amount"]) + CENT)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    refused = examples(name).run(landing.raw_data, tmp_path / "lake")
+    check_refused(refused, "sums of", sums["mdr_amount"] if name.startswith("duckdb") else "mdr")
+    path.write_bytes(text)
+    ended = examples(name).run(landing.raw_data, tmp_path / "lake")
+    assert ended.code == 0, ended.stderr
+
+
+def test_a_loaded_file_may_be_moved_away_and_is_not_read_again(
+    nights: Nights, examples: Examples, tmp_path: Path, name: str
+) -> None:
+    first, later = nights("--format csv")[:2]
+    assert examples(name).run(first.raw_data, tmp_path / "lake").code == 0
+    landing = copied(later, tmp_path / "world")
+    gone, altered, *_ = landing.files("transactions")
+    (landing.raw_data / gone.name).unlink()
+    # Bytes that nobody looks at.
+    (landing.raw_data / altered.name).write_bytes(b"?")
+    for _ in range(2):
+        ended = examples(name).run(landing.raw_data, tmp_path / "lake")
+        assert ended.code == 0, ended.stderr
+    check_bronze(name, later, tmp_path / "lake")
+
+
+def test_a_new_file_that_is_gone_is_named_before_anything_is_loaded(
+    nights: Nights, examples: Examples, tmp_path: Path, name: str
+) -> None:
+    first, later = nights("--format csv")[:2]
+    assert examples(name).run(first.raw_data, tmp_path / "lake").code == 0
+    landing = copied(later, tmp_path / "world")
+    gone = landing.raw_data / landing.files("transactions")[-1].name
+    data = gone.read_bytes()
+    gone.unlink()
+    days = "gen regenerate --start-date 2024-03-01 --end-date 2024-03-01"
+    ended = examples(name).run(landing.raw_data, tmp_path / "lake")
+    check_refused(ended, gone.name, "gone", "not loaded", days)
+    # The merchants of that night too.
+    check_bronze(name, first, tmp_path / "lake")
+    gone.write_bytes(data)
+    ended = examples(name).run(landing.raw_data, tmp_path / "lake")
+    assert ended.code == 0, ended.stderr
+    check_bronze(name, later, tmp_path / "lake")
 
 
 def test_a_folder_without_a_manifest_is_told_of(
