@@ -2,22 +2,25 @@
 
     python examples/spark_bronze.py raw_data bronze
 
-Run it after each night. It loads the files that are new, each exactly once, and ends with exit code
-1 if rows or sums differ. A second run finds nothing to do; a run that was killed is made good by
-the next. For Spark 4, which wants Java 17: pip install 'payworld[spark]' brings PySpark.
+Run it after each night. It loads the files that are new, each exactly once, and compares rows and
+sums of money of every file in bronze with the manifest. A file that differs, because a run was
+killed or something else went wrong, is loaded again; if that does not help, or the raw file is not
+the one that was published, the program names it and ends with exit code 1. A second run finds
+nothing to do. For Spark 4, which wants Java 17: pip install 'payworld[spark]' brings PySpark.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
-from pyspark.sql.types import DecimalType
 
 # `gen schema merchants --as spark-ddl` prints the same, with a comment for each column.
 SCHEMAS = {
@@ -43,22 +46,54 @@ SCHEMAS = {
     """,
 }
 
-# By file: its rows, and the sum of each decimal column.
-Totals = dict[str, tuple[int | Decimal, ...]]
+# The columns whose sums the manifest has, by table.
+MONEY: dict[str, tuple[str, ...]] = {
+    "merchants": (),
+    "transactions": ("payment_amount", "transactional_cost_amount", "mdr_amount", "net_profit"),
+}
+
+# What a file has to come to: its rows, and the sum of each of these columns.
+Totals = tuple[int | Decimal, ...]
 
 
-def listed_files(landing: Path, table: str) -> dict[str, tuple[str, int]]:
-    """Return path and rows of a table's files by name, but for those without rows.
+class RawFile(NamedTuple):
+    """A file of the landing zone, as the manifest describes it."""
+
+    path: Path
+    hash: str
+    totals: Totals
+
+
+def listed_files(landing: Path, table: str) -> dict[str, RawFile]:
+    """Return a table's files by name, but for those without rows.
 
     By the manifest, for it lists whole files alone. Work in progress has a name that begins with a
     dot, which Spark skips when it lists a folder.
     """
     manifest = json.loads((landing / "datapackage.json").read_bytes())
     return {
-        Path(file["path"]).name: (str(landing / file["path"]), file["rows"])
+        Path(file["path"]).name: RawFile(
+            landing / file["path"],
+            file["hash"],
+            (file["rows"], *(Decimal(file["sums"][name]) for name in MONEY[table])),
+        )
         for file in manifest["resources"]
         if file["table"] == table and file["rows"]
     }
+
+
+def check_bytes(files: Iterable[RawFile]) -> None:
+    """End the program, with exit code 1 and their names, if files are not the published ones."""
+    bad = []
+    for path, published, _ in files:
+        if not path.is_file():
+            bad.append(f"{path} is gone")
+        else:
+            with path.open("rb") as file:
+                if published != f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}":
+                    bad.append(f"{path} is not the file that was published")
+    if bad:
+        sys.exit("\n".join([*bad, "nothing is loaded of this table; see gen regenerate"]))
 
 
 def read_raw(spark: SparkSession, table: str, paths: list[str]) -> DataFrame:
@@ -75,10 +110,9 @@ def read_raw(spark: SparkSession, table: str, paths: list[str]) -> DataFrame:
     return named[0].unionByName(named[-1]) if len(named) == 2 else named[0]
 
 
-def totals(frame: DataFrame) -> Totals:
-    """Return what two copies of the same files must agree on."""
-    decimals = [field.name for field in frame.schema if isinstance(field.dataType, DecimalType)]
-    sums = [f.sum(name) for name in decimals]
+def totals(frame: DataFrame, table: str) -> dict[str, Totals]:
+    """Return what each file in a bronze table comes to."""
+    sums = [f.sum(name) for name in MONEY[table]]
     rows = frame.groupBy("source_file").agg(f.count(f.lit(1)), *sums).collect()
     return {name: tuple(values) for name, *values in rows}
 
@@ -91,37 +125,40 @@ def read_bronze(spark: SparkSession, table: str, bronze: Path) -> DataFrame:
 
 
 def load(spark: SparkSession, table: str, landing: Path, bronze: Path) -> int:
-    """Load the files of a table that are new, and return how many they were.
+    """Load the files of a table that bronze lacks or has otherwise, and return how many they were.
 
-    SystemExit tells what differs from the manifest or the raw files.
+    SystemExit tells what differs from the manifest.
     """
     listed = listed_files(landing, table)
-    rows = {name: total[0] for name, total in totals(read_bronze(spark, table, bronze)).items()}
-    new = [name for name, (_, expected) in listed.items() if rows.get(name) != expected]
-    raw: Totals = {}
+    found = totals(read_bronze(spark, table, bronze), table)
+    new = [file for name, file in listed.items() if found.get(name) != file.totals]
     if new:
-        frame = read_raw(spark, table, [listed[name][0] for name in new])
-        raw = totals(frame)
+        check_bytes(new)
         # Dynamic: what is written replaces the partitions of these files and no others. So what a
         # killed run has left of a file goes, and no row is there twice.
+        frame = read_raw(spark, table, [str(file.path) for file in new])
         writer = frame.write.partitionBy("source_file").mode("overwrite")
         writer.option("partitionOverwriteMode", "dynamic").parquet(str(bronze / table))
-    back = totals(read_bronze(spark, table, bronze))
-    expected = {name: rows for name, (_, rows) in listed.items()}
-    check(f"{table}: rows by file", expected, {name: total[0] for name, total in back.items()})
-    check(f"{table}: sums of new files", raw, {name: back[name] for name in raw})
+        found = totals(read_bronze(spark, table, bronze), table)
+    check(table, {name: file.totals for name, file in listed.items()}, found)
     return len(new)
 
 
-def check(what: str, expected: dict[str, Any], found: dict[str, Any]) -> None:
-    """End the program, with exit code 1 and what differs, if two copies are not equal."""
+def check(table: str, expected: dict[str, Totals], found: dict[str, Totals]) -> None:
+    """End the program, with exit code 1 and what differs, unless bronze is as the manifest says."""
     differing = [
-        f"{name}: expected {expected.get(name)}, found {found.get(name)}"
+        f"{name}: expected {told(expected.get(name))}, found {told(found.get(name))}"
         for name in sorted(expected.keys() | found.keys())
         if expected.get(name) != found.get(name)
     ]
     if differing:
-        sys.exit("\n".join([f"{what} differ", *differing]))
+        columns = ", ".join(["rows", *MONEY[table]])
+        sys.exit("\n".join([f"{table}: bronze is not as the manifest says: {columns}", *differing]))
+
+
+def told(totals: Totals | None) -> str:
+    """Return totals as a message shows them."""
+    return ", ".join(map(str, totals)) if totals else "none"
 
 
 def local_session() -> SparkSession:
@@ -138,12 +175,12 @@ def local_session() -> SparkSession:
 
 
 def main(landing: Path, bronze: Path) -> None:
-    """Load what is new in a landing zone, and compare it."""
+    """Load what is new in a landing zone, and compare all of bronze with the manifest."""
     spark = local_session()
     for table in SCHEMAS:
         new = load(spark, table, landing, bronze)
         rows = read_bronze(spark, table, bronze).count()
-        print(f"{table}: {new} files loaded; {rows} rows, as in the manifest")
+        print(f"{table}: {new} files loaded; {rows} rows, as the manifest says")
     spark.stop()
 
 
