@@ -134,6 +134,41 @@ def test_a_value_out_of_range_or_of_another_kind_is_refused_and_its_key_named(
     assert "gen config" in message
 
 
+IN_THE_WORDS_OF_YAML = [
+    ("merchant_sizes: {small: 5}",
+     "merchant_sizes.small = 5: expected a section: keys with values"),
+    ("merchant_sizes: []", "merchant_sizes = []: expected a section: keys with values"),
+    ("business_hours: {peaks: [5]}",
+     "business_hours.peaks.0 = 5: expected a section: keys with values"),
+    ("card_reuse_range: 0.1", "card_reuse_range = 0.1: expected a list"),
+    ("card_reuse_range: []", "card_reuse_range = []: expected a list of 2 items"),
+    ("card_reuse_range: [0.1]", "card_reuse_range = [0.1]: expected a list of 2 items"),
+    ("card_reuse_range: [1, 2, 3]",
+     "card_reuse_range = [1, 2, 3]: expected a list of at most 2 items"),
+    ("merchant_names: {a: 1}", "merchant_names = {'a': 1}: expected a list"),
+    ("merchant_names: [5]", "merchant_names.0 = 5: expected text"),
+    ("merchant_sizes: {small: {industries: []}}",
+     "merchant_sizes.small.industries = []: expected a list of at least 1 item"),
+    ("merchant_sizes: {small: {industries: [x, ' y']}}",
+     "merchant_sizes.small.industries.1 = ' y': must not be empty or begin or end with white "
+     "space"),
+    ("merchant_sizes: {small: {industries: ['=']}}",
+     "merchant_sizes.small.industries.0 = '=': must not begin with '=': spreadsheets would run it "
+     "as a formula"),
+    ("seed: many", "seed = 'many': expected a whole number"),
+    ("weekend_multiplier: null", "weekend_multiplier = None: expected a number"),
+    ("weekend_multiplier: .nan", "weekend_multiplier = nan: expected a finite number"),
+    ("output_dir: ''", "output_dir = '': expected text of at least 1 character"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), IN_THE_WORDS_OF_YAML)
+def test_a_wrong_value_is_told_of_once_in_the_words_of_yaml(text: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parsed(text)
+    assert str(refused.value).splitlines()[1:-1] == [f"  {expected}"]
+
+
 def test_every_problem_is_told_at_once() -> None:
     with pytest.raises(ConfigError) as refused:
         validate(Config, {"seed": -1, "initial_merchants": 0, "colour": "red"}, "world.yaml")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from payworld.config.problems import problems_of
 from payworld.errors import ConfigError
 
 __all__ = ["parse_document", "to_commented_yaml", "to_plain_yaml", "validate"]
@@ -99,53 +99,6 @@ def parse_document(text: str, source: str) -> dict[str, Any]:
     return data
 
 
-def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Return the keys of the section that a location (without its last part) points to."""
-    current: Any = model
-    for part in location:
-        if isinstance(part, int):
-            # A list's items are all of one model.
-            current = next(iter(get_args(current)), None)
-            continue
-        field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
-        if field is None:
-            return []
-        current = field.annotation
-    return list(getattr(current, "model_fields", {}))
-
-
-# What pydantic says of them is about Python.
-_EXPECTED = {
-    "string_too_short": "expected a text that is not empty",
-    "model_type": "expected keys with values below it",
-    "dict_type": "expected keys with values below it",
-}
-
-
-def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
-    location = tuple(problem["loc"])
-    name = ".".join(str(part) for part in location) or "the document"
-    if problem["type"] == "extra_forbidden":
-        known = _known_keys(model, location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
-        return f"{name}: unknown key; {hint}"
-    message = _EXPECTED.get(problem["type"]) or str(problem["msg"])
-    message = message.removeprefix("Value error, ").removeprefix("Input ")
-    # An address may have been given with a password in it.
-    shown = re.sub(r"://.*@", "://***@", repr(problem.get("input")))
-    if len(shown) > 80:
-        shown = shown[:77] + "..."
-    if not location:
-        # About several keys, which the message names.
-        return message
-    if problem["type"] == "missing":
-        if len(location) == 1:
-            return f"{name}: missing; give it a value"
-        return f"{name}: missing; give it a value or leave its section out for the defaults"
-    return f"{name} = {shown}: {message}"
-
-
 def validate(
     model: type[M],
     data: Mapping[str, Any],
@@ -163,8 +116,7 @@ def validate(
             return model.model_validate(_overlay_values(base, data))
         return model.model_validate(_overlay(model, data))
     except ValidationError as error:
-        problems = [_explain(model, problem) for problem in error.errors(include_url=False)]
-        lines = "\n  ".join(problems[:20])
+        lines = "\n  ".join(problems_of(model, error)[:20])
         raise ConfigError(
             f"{source}:\n  {lines}\nCorrect it and run again; `{printed_by}` prints every key "
             "with its range."
