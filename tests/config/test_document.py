@@ -33,7 +33,18 @@ def parsed(text: str) -> Config:
         ("a: {b: " + "{c: " * 60 + "1" + "}" * 61, "nested too deeply"),
         ("seed: 1\n---\nseed: 2\n", "expected plain YAML"),
         ("seed: \x07\n", "not readable as YAML"),
-        ("seed: 2024-13-45\n", "world.yaml"),
+        (
+            "seed: 1\nworkers: 2024-13-45\n",
+            "world.yaml, line 2, column 10: '2024-13-45' looks like a date or a number and is none",
+        ),
+        (
+            "merchant_names:\n  - 2024-02-30\n",
+            "world.yaml, line 2, column 5: '2024-02-30' looks like a date or a number and is none",
+        ),
+        (
+            "seed: 2024-01-01T99:00:00\n",
+            "world.yaml, line 1, column 7: '2024-01-01T99:00:00' looks like a date",
+        ),
     ],
 )
 def test_a_document_that_is_not_plain_yaml_is_refused_with_its_place(
@@ -156,6 +167,7 @@ IN_THE_WORDS_OF_YAML = [
      "merchant_sizes.small.industries.0 = '=': must not begin with '=': spreadsheets would run it "
      "as a formula"),
     ("seed: many", "seed = 'many': expected a whole number"),
+    ("merchant_names: [2024-01-01]", "merchant_names.0 = 2024-01-01: expected text"),
     ("weekend_multiplier: null", "weekend_multiplier = None: expected a number"),
     ("weekend_multiplier: .nan", "weekend_multiplier = nan: expected a finite number"),
     ("output_dir: ''", "output_dir = '': expected text of at least 1 character"),

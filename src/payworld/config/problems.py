@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -37,7 +38,8 @@ def shortened(value: Any) -> str:
     "'s3://***@lake'"
     """
     # An address may have been given with a password in it.
-    shown = re.sub(r"://.*@", "://***@", repr(value))
+    shown = value.isoformat() if isinstance(value, date) else repr(value)
+    shown = re.sub(r"://.*@", "://***@", shown)
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
