@@ -123,7 +123,7 @@ def test_the_schema_in_force_is_printed_whole() -> None:
         (("--config", "bad.yaml"), "is not UTF-8"),
         (("--config", "typo.yaml"), "did you mean 'total_rows'"),
         (("--config", "half.yaml", "--rows", "5"), "half.yaml:\n  total_rows = 1000.5"),
-        (("--out", ""), "--out: out_dir = '': expected a text that is not empty"),
+        (("--out", ""), "--out: out_dir = '': expected text of at least 1 character"),
         (("--schema", "no_version.yaml"), "version: missing; give it a value\n"),
         (("--out", "file.txt"), "file.txt"),
     ],

@@ -89,8 +89,10 @@ def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
         # The list is what is wrong.
         location = location[:-1]
     elif problem["type"] == "missing":
-        others = " or leave its section out for the defaults" if len(location) > 1 else ""
-        return f"{_name(location)}: missing; give it a value{others}"
+        if len(location) == 1:
+            return f"{_name(location)}: missing; give it a value"
+        name = _name(location)
+        return f"{name}: missing; give it a value or leave its section out for the defaults"
     if problem["type"] == "extra_forbidden":
         known = _known_keys(model, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
