@@ -27,24 +27,32 @@ def say(message: str) -> None:
 
 
 def print_text(text: str = "", nl: bool = True) -> None:
-    """Print data on stdout, by default as a line; StorageError if it cannot be written."""
+    """Print data on stdout, by default as a line; StorageError if it cannot be written.
+
+    A reader who has gone has what it wanted (`| head`): the rest goes nowhere, and the command on
+    to the exit code that it would have had.
+    """
     if _stdout() is None:
         # Nothing would be printed, and nobody told.
         raise StorageError("cannot write to standard output: it is closed")
     try:
         typer.echo(text, nl=nl)
     except BrokenPipeError:
-        raise
+        _drop_stdout()
     except OSError as error:
         raise unwritable(error) from error
 
 
 def unwritable(error: OSError) -> StorageError:
     """Return what is to be said of stdout, which nothing is written to any more."""
+    _drop_stdout()
+    return StorageError(f"cannot write to standard output: {error.strerror}")
+
+
+def _drop_stdout() -> None:
     # What waits to be written would fail once more as Python ends.
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return StorageError(f"cannot write to standard output: {error.strerror}")
 
 
 def is_terminal() -> bool:
@@ -102,8 +110,8 @@ def guarded(
         except (KeyboardInterrupt, Terminated):
             raise _stopped(signals.number or signal.SIGINT, stopped, resume) from None
         except BrokenPipeError:
-            # The reader of our output has gone; there is nobody to tell.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # The reader of our messages has gone; there is nobody to tell.
+            _drop_stdout()
             raise typer.Exit(1) from None
         except Exception as error:  # noqa: BLE001  # the last resort: never a traceback
             if signals.number:
