@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from payworld.datasets.fraud_stream.api import (
+        FraudColumns,
         label_fraud,
         load_catalogs,
         load_config,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from payworld.datasets.fraud_stream.schema import FraudSchema
 
 __all__ = [
+    "FraudColumns",
     "generate",
     "label_fraud",
     "load_catalogs",

@@ -198,6 +198,24 @@ def test_a_taken_name_is_not_overwritten() -> None:
     assert (FOLDER / "payments_10_2024-05-06.parquet").read_bytes() == before
 
 
+def test_what_was_there_is_told_as_such() -> None:
+    arguments = ("--rows", "10", "--realism", "v2", "--explain-labels", *RUN)
+    first, again = run(*arguments).stderr, run(*arguments).stderr
+    assert [line.split()[0] for line in first.splitlines()] == ["wrote"] * 5
+    assert again == first.replace("wrote", "already there:")
+
+
+def test_customers_that_cannot_be_as_skewed_as_wanted_are_a_warning() -> None:
+    Path("equal.yaml").write_text("catalog: {customer_zipf_exponent: 0, num_cards: 5000}")
+    told = run("--config", "equal.yaml", "--rows", "10", *RUN)
+    assert told.exit_code == 0
+    assert "warning: 9" in told.stderr
+    assert "catalog.customer_zipf_exponent = 0 says" in told.stderr
+    quiet = run("--config", "equal.yaml", "--rows", "10", *RUN, "--log-level", "error")
+    assert quiet.output == ""
+    assert "warning" not in run("--rows", "9", *RUN).stderr
+
+
 def test_a_run_whose_file_another_one_writes_exits_75() -> None:
     with OutputFile(FOLDER / "payments_10_2024-05-06.parquet", "--out"):
         result = run("--rows", "10", *RUN)
@@ -259,3 +277,18 @@ def test_the_command_line_is_there_at_once() -> None:
         "assert not {'numpy', 'polars', 'pyarrow', 'pydantic', 'boto3'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("option", ["--print-schema", "--print-config"])
+def test_a_full_device_behind_standard_output_is_told(option: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "payworld.fraud", option],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert result.returncode == 1
+    assert "the device of standard output is full" in result.stderr
+    assert "unexpected" not in result.stderr

@@ -33,6 +33,8 @@ _LOCKED = 75
 # How much of a wrong value a message shows.
 _SHOWN = 80
 RAW_BUCKET = "RAW_BUCKET"
+# From here on the customers' exponent is not that of their payments; the defaults have 0.012.
+_MOST_STRAYED = 0.15
 
 
 @dataclass(frozen=True)
@@ -178,18 +180,27 @@ def _write(
             checked_bucket(bucket)
     run = FraudRun(config, schema, run_date, arguments.file_format, arguments.explain_labels)
     result = run.write(lambda message: speak("debug", message))
-    for path in result.catalogs:
-        speak("info", f"wrote {path}")
-    if result.labels is not None:
-        speak("info", f"wrote {result.labels}")
+
+    def wrote(path: Path) -> str:
+        return f"{'already there:' if path in result.untouched else 'wrote'} {path}"
+
+    for path in [*result.catalogs, *([result.labels] if result.labels else [])]:
+        speak("info", wrote(path))
     if result.resumed_rows:
         speak("info", f"went on after {result.resumed_rows:,} rows of a run that was stopped")
-    done = "already there:" if result.was_there else "wrote"
     speak(
         "info",
-        f"{done} {result.path}: {result.rows:,} rows, {result.frauds:,} fraud, "
+        f"{wrote(result.path)}: {result.rows:,} rows, {result.frauds:,} fraud, "
         f"{result.size / 1e6:.1f} MB",
     )
+    if result.strayed_share > _MOST_STRAYED:
+        speak(
+            "warning",
+            f"warning: {result.strayed_share:.0%} of the payments are of other customers than "
+            f"catalog.customer_zipf_exponent = {config.catalog.customer_zipf_exponent:g} says: a "
+            "card has one customer, and cards are too few or more skewed; raise catalog.num_cards, "
+            "or lower catalog.card_zipf_exponent",
+        )
     if config.s3_upload:
         _upload([*result.catalogs, result.path], speak)
 

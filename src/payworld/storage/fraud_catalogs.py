@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from payworld.errors import ConfigError, StorageError
+from payworld.errors import ConfigError, ConflictError, StorageError
 from payworld.storage.files import naming
 from payworld.storage.fraud_parquet import encode_row_group
 from payworld.storage.output_file import OutputFile
@@ -21,12 +21,12 @@ _MEGABYTE = 1_000_000
 
 def write_tables(
     folder: Path, tables: Mapping[str, pa.Table], row_group: int, max_size_mb: float, option: str
-) -> list[Path]:
-    """Write each table to <folder>/<name>.parquet and return the paths.
+) -> dict[Path, bool]:
+    """Write each table to <folder>/<name>.parquet; returns the paths, and whether each was there.
 
     Nothing is published if one is larger than max_size_mb (ConfigError).
     """
-    with ExitStack() as stack:
+    with _explaining(), ExitStack() as stack:
         files = []
         for name, table in tables.items():
             data = encode_row_group(table, table.schema, row_group)
@@ -39,9 +39,22 @@ def write_tables(
             file = stack.enter_context(OutputFile(folder / f"{name}.parquet", option))
             file.write(memoryview(data))
             files.append(file)
+        there = {file.final: file.is_there for file in files}
         for file in files:
             file.publish()
-    return [file.final for file in files]
+    return there
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """Say of catalogs that are not those of an earlier run why that can be."""
+    try:
+        yield
+    except ConflictError as error:
+        raise ConflictError(
+            f"{error}. Catalogs are those of a seed, of the keys of `catalog` and of the month of "
+            "the last day, after which cards expire: give each of these a folder of its own"
+        ) from error
 
 
 def read_tables(folder: Path, columns: Mapping[str, tuple[str, ...]]) -> dict[str, pa.Table]:

@@ -30,6 +30,7 @@ class OutputFile:
     def __init__(self, final: Path, option: str) -> None:
         self.final = final
         self.size = 0
+        self._elsewhere = f"write elsewhere with {option}"
         make_folder(final.parent, option)
         self._work = final.with_name(f".{final.name}.partial")
         self._descriptor = self._hold()
@@ -53,8 +54,8 @@ class OutputFile:
             except OSError as error:
                 os.close(descriptor)
                 raise LockedError(
-                    f"another run is writing {str(self.final)!r}; wait until it ends, or write "
-                    "elsewhere with --out"
+                    f"another run is writing {str(self.final)!r}; wait until it ends, or "
+                    f"{self._elsewhere}"
                 ) from error
             if self._is_ours(descriptor):
                 return descriptor
@@ -73,8 +74,8 @@ class OutputFile:
             return -1
         if not stat.S_ISREG(self.final.lstat().st_mode):
             raise ConflictError(
-                f"{str(self.final)!r} exists and is not a plain file; move it away, or write "
-                "elsewhere with --out"
+                f"{str(self.final)!r} exists and is not a plain file; move it away, or "
+                f"{self._elsewhere}"
             )
         with naming(self.final, "read"):
             return os.open(self.final, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -166,6 +167,6 @@ class OutputFile:
     def _conflict(self) -> ConflictError:
         return ConflictError(
             f"{str(self.final)!r} exists and holds other bytes: another configuration or version "
-            "made it, or it was changed. payworld never overwrites a file: move it away, write "
-            "elsewhere with --out, or give the configuration that made it"
+            "made it, or it was changed. payworld never overwrites a file: move it away, "
+            f"{self._elsewhere}, or give the configuration that made it"
         )

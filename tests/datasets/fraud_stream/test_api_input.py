@@ -1,7 +1,8 @@
 """Programs get one clear error for what they give wrong, and never a traceback of a library."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,14 @@ import polars as pl
 import pytest
 
 from payworld import fraud
-from payworld.errors import UsageError
+from payworld.errors import ConflictError, UsageError
 
 CATALOG = pl.DataFrame({"name": ["a", "b"], "weight": [1.0, 3.0]})
+CONFIG = fraud.load_config()
+DAY: Any = "2024-05-06"
+NONE: Any = None
+EMPTY: Any = {}
+NOON = datetime(2024, 5, 6, 12, tzinfo=UTC)
 PAYMENTS = pl.DataFrame(
     {
         "event_time": [datetime(2024, 1, day, tzinfo=UTC) for day in (1, 2, 3)],
@@ -50,10 +56,16 @@ def generated(**changes: Any) -> Any:
         (lambda: entities(weight="name"), "'name' is String; expected numbers"),
         (lambda: entities(weight="none"), "no such column; expected one of name, weight"),
         (lambda: entities(catalog=CATALOG.head(0)), "at least one of them above 0"),
-        (lambda: entities(catalog=CATALOG.lazy()), "got a LazyFrame"),
+        (
+            lambda: entities(catalog=CATALOG.lazy()),
+            "got a LazyFrame; expected a Polars frame or Arrow table: call collect()",
+        ),
+        (lambda: entities(catalog=CATALOG.to_arrow().to_batches()[0]), "Table.from_batches(["),
+        (lambda: entities(catalog=CATALOG.to_pandas()), "pyarrow.Table.from_pandas(frame)"),
         (lambda: times(start=None), "got None for a day"),
-        (lambda: times(start="x"), "start_date = 'x'"),
-        (lambda: times(end="2023-12-31"), "start_date 2024-01-01 is after it"),
+        (lambda: times(start="x"), "\n  start = 'x'"),
+        (lambda: times(end="x"), "\n  end = 'x'"),
+        (lambda: times(end="2023-12-31"), "end = '2023-12-31': start 2024-01-01 is after it"),
         (lambda: times(start=datetime(2024, 1, 1, tzinfo=UTC), timezone="Mars"), "'Mars': unknown"),
         (lambda: times(start=datetime(2024, 1, 1, tzinfo=UTC), timezone=3), "timezone = 3"),
         (lambda: times(timezone="Mars"), "timezone = 'Mars'"),
@@ -73,6 +85,13 @@ def generated(**changes: Any) -> Any:
         ),
         (lambda: next(fraud.generate(None)), "config is a NoneType"),  # type: ignore[arg-type]
         (lambda: generated(total_rows=0), "total_rows = 0"),
+        (lambda: next(fraud.generate(CONFIG, run_date=DAY)), "run_date = '2024-05-06': expected a"),
+        (lambda: next(fraud.generate(CONFIG, run_date=NOON)), "expected a datetime.date"),
+        (lambda: fraud.write_catalogs("x", CONFIG, run_date=DAY), "run_date = '2024-05-06': exp"),
+        (lambda: fraud.write_catalogs(EMPTY, CONFIG), "folder = {}: expected a path"),
+        (lambda: fraud.load_catalogs(NONE), "folder = None: expected a path"),
+        (lambda: fraud.load_config(EMPTY), "path = {}: expected a path"),
+        (lambda: next(fraud.generate(CONFIG, schema=DAY)), "schema is a str; expected a Fraud"),
         (lambda: generated(fraud_rate=5), "fraud_rate = 5"),
         (lambda: generated(total_row=9, num_workers="many"), "num_workers = 'many'"),
     ],
@@ -82,6 +101,25 @@ def test_wrong_input_is_named(call: Callable[[], Any], said: str) -> None:
         call()
     assert said in str(caught.value)
     assert "`gen config`" not in str(caught.value)
+
+
+def test_catalogs_that_differ_are_told_with_why_and_in_the_words_of_a_program(
+    tmp_path: Path,
+) -> None:
+    fraud.write_catalogs(tmp_path, CONFIG, run_date=date(2024, 5, 6))
+    with pytest.raises(ConflictError) as caught:
+        fraud.write_catalogs(tmp_path, CONFIG, run_date=date(2024, 6, 6))
+    assert "write elsewhere with folder=" in str(caught.value)
+    assert "the month of the last day, after which cards expire" in str(caught.value)
+    assert "--out" not in str(caught.value)
+
+
+def test_the_names_of_columns_are_where_the_message_says() -> None:
+    renamed = PAYMENTS.rename({"merchant_id": "shop"})
+    with pytest.raises(UsageError, match=r"name it with columns=FraudColumns\(\.\.\.\)"):
+        fraud.label_fraud(renamed, 0.5)
+    columns = fraud.FraudColumns(merchant="shop")
+    assert len(fraud.label_fraud(renamed, 0.5, columns=columns)) == 3
 
 
 def test_numbers_of_numpy_are_numbers() -> None:

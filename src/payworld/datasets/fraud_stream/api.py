@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
@@ -16,6 +17,13 @@ import pyarrow as pa
 from payworld.config.document import validate
 from payworld.config.types import Section
 from payworld.datasets.fraud_stream.alias import AliasTable
+from payworld.datasets.fraud_stream.arguments import (
+    check_count,
+    check_seed,
+    frame_of,
+    path_of,
+    plain_date,
+)
 from payworld.datasets.fraud_stream.calendar import Calendar, make_calendar
 from payworld.datasets.fraud_stream.catalogs import make_catalogs
 from payworld.datasets.fraud_stream.columns import Renderer
@@ -31,13 +39,14 @@ from payworld.datasets.fraud_stream.relabel import FraudColumns, label_origins, 
 from payworld.datasets.fraud_stream.run import CATALOG_COLUMNS, save_catalogs
 from payworld.datasets.fraud_stream.schema import FraudSchema, own_schema
 from payworld.datasets.fraud_stream.temporal import TemporalConfig
-from payworld.errors import UsageError
-from payworld.randomness import MAX_SEED, stream
+from payworld.errors import ConfigError, UsageError
+from payworld.randomness import stream
 from payworld.storage.fraud_catalogs import read_tables
 from payworld.storage.text_files import read_text
 
 __all__ = [
     "CatalogFrames",
+    "FraudColumns",
     "generate",
     "label_fraud",
     "load_catalogs",
@@ -46,8 +55,6 @@ __all__ = [
     "sample_timestamps",
     "write_catalogs",
 ]
-
-_MOST_SAMPLES = 1_000_000_000
 
 Frame = TypeVar("Frame", pl.DataFrame, pa.Table)
 M = TypeVar("M", bound=Section)
@@ -71,7 +78,7 @@ def load_config(path: str | Path | None = None) -> FraudConfig:
 
     Raises ConfigError, which names each key, its value and what was expected.
     """
-    text = "" if path is None else read_text(Path(path), "path")
+    text = "" if path is None else read_text(path_of(path, "path"), "path")
     return config_from_text(text, "configuration" if path is None else str(path), {})
 
 
@@ -84,7 +91,7 @@ def _dated(config: FraudConfig, run_date: date | None) -> FraudConfig:
     # model_copy(update=...) checks nothing.
     config = _checked(FraudConfig, config.model_dump(warnings=False), "config")
     if run_date is not None:
-        return config.dated(run_date)
+        return config.dated(plain_date(run_date))
     temporal = config.temporal
     if temporal.end_date is None:
         raise UsageError(
@@ -103,6 +110,8 @@ def generate(
     configuration leaves open come from run_date.
     """
     config = _dated(config, run_date)
+    if not isinstance(schema, FraudSchema | None):
+        raise UsageError(f"schema is a {type(schema).__name__}; expected a FraudSchema, or None")
     schema = schema or own_schema()
     catalogs = make_catalogs(config)
     plan = make_plan(config, catalogs)
@@ -128,12 +137,12 @@ def write_catalogs(
     folder: str | Path, config: FraudConfig, run_date: date | None = None
 ) -> list[Path]:
     """Write customers, merchants and cards as Parquet files to a folder; returns their paths."""
-    return save_catalogs(Path(folder), _dated(config, run_date))
+    return list(save_catalogs(path_of(folder, "folder"), _dated(config, run_date), "folder="))
 
 
 def load_catalogs(folder: str | Path) -> CatalogFrames:
     """Return the catalogs of a folder as frames."""
-    tables = read_tables(Path(folder), CATALOG_COLUMNS)
+    tables = read_tables(path_of(folder, "folder"), CATALOG_COLUMNS)
     return CatalogFrames(
         **{name: pl.DataFrame(pl.from_arrow(table)) for name, table in tables.items()}
     )
@@ -154,8 +163,8 @@ def sample_timestamps(
 
     For a datetime, the instant itself is the limit; without a zone it is meant in timezone.
     """
-    _check_count(n)
-    _check_seed(seed)
+    check_count(n)
+    check_seed(seed)
     given: dict[str, Any] = {
         "timezone": timezone,
         "start_date": _day(start, timezone),
@@ -165,7 +174,11 @@ def sample_timestamps(
         "distribution_type": distribution_type,
     }
     wanted = {key: value for key, value in given.items() if value is not None}
-    temporal = _checked(TemporalConfig, wanted, "sample_timestamps")
+    try:
+        temporal = _checked(TemporalConfig, wanted, "sample_timestamps")
+    except ConfigError as error:
+        # The keys are this function's arguments, but for two names.
+        raise UsageError(re.sub(r"\b(start|end)_date\b", r"\1", str(error))) from error
     calendar = make_calendar(temporal, LabelConfig())
     low = _point(calendar, start, temporal.zone, 0.0)
     high = _point(calendar, end, temporal.zone, 1.0)
@@ -194,28 +207,11 @@ def _point(calendar: Calendar, value: Day, zone: ZoneInfo, whole_day: float) -> 
     return float(calendar.points_at(np.array([instant.timestamp()]))[0])
 
 
-def _check_count(n: int) -> None:
-    if not _is_whole(n, _MOST_SAMPLES):
-        raise UsageError(f"n = {n!r}: expected a whole number, 0 to {_MOST_SAMPLES:,}")
-
-
-def _check_seed(seed: int) -> None:
-    if not _is_whole(seed, MAX_SEED):
-        raise UsageError(f"seed = {seed!r}: expected a whole number, 0 to {MAX_SEED}")
-
-
-def _is_whole(value: Any, most: int) -> bool:
-    """Return whether a value is a whole number, 0 to most."""
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, Integral) and 0 <= int(value) <= most
-
-
 def sample_entities(catalog: Frame, n: int, *, weight: str = "weight", seed: int = 42) -> Frame:
     """Return n rows of a catalog, each drawn with its weight, with replacement; O(1) a row."""
-    _check_count(n)
-    _check_seed(seed)
-    mine = _frame(catalog)
+    check_count(n)
+    check_seed(seed)
+    mine = frame_of(catalog)
     if weight not in mine.columns:
         known = ", ".join(mine.columns)
         raise UsageError(f"weight = {weight!r}: no such column; expected one of {known}")
@@ -253,7 +249,7 @@ def label_fraud(
     """
     if not isinstance(fraud_rate, Real) or not 0 <= fraud_rate <= 1:
         raise UsageError(f"fraud_rate = {fraud_rate!r}: expected a share, 0 to 1")
-    _check_seed(seed)
+    check_seed(seed)
     if not isinstance(labels, LabelConfig | Mapping | None):
         raise UsageError(f"labels is a {type(labels).__name__}; expected a LabelConfig or mapping")
     base = labels.model_dump() if isinstance(labels, LabelConfig) else dict(labels or {})
@@ -264,22 +260,13 @@ def label_fraud(
     }
     base |= {key: value for key, value in given.items() if value is not None}
     rules = _checked(LabelConfig, base, "label_fraud")
-    mine = _frame(frame)
+    mine = frame_of(frame)
     origin = label_origins(mine, fraud_rate, rules, columns or FraudColumns(), timezone, seed)
     added = [pl.Series("label_fraud", origin > 0, dtype=pl.Boolean)]
     if explain:
         names = pl.Series(["none", "model", "burst", "filled"])
         added.append(names.gather(pl.Series(origin)).alias("label_origin"))
     return mine.with_columns(added) if mine is frame else _with_columns(frame, added)
-
-
-def _frame(given: pl.DataFrame | pa.Table) -> pl.DataFrame:
-    """Return the same rows as a Polars frame; UsageError if it is no frame."""
-    if isinstance(given, pl.DataFrame):
-        return given
-    if not isinstance(given, pa.Table):
-        raise UsageError(f"got a {type(given).__name__}; expected a Polars frame or Arrow table")
-    return pl.DataFrame(pl.from_arrow(given))
 
 
 def _taken(table: pa.Table, rows: np.ndarray) -> Any:

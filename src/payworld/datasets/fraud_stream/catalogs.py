@@ -122,6 +122,13 @@ class Catalogs:
     merchants: Merchants
     cards: Cards
 
+    @cached_property
+    def strayed_share(self) -> float:
+        """Return the share of payments that cards bring to other customers than weights say."""
+        cards = self.cards
+        brought = np.bincount(cards.customer, cards.weight, minlength=len(self.customer_weight))
+        return float(np.abs(brought - self.customer_weight).sum() / 2)
+
 
 def make_catalogs(config: FraudConfig) -> Catalogs:
     """Return the catalogs of a configuration whose dates are known."""

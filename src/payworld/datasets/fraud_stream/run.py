@@ -66,7 +66,10 @@ class RunResult:
     labels: Path | None = None
     catalogs: tuple[Path, ...] = ()
     resumed_rows: int = 0
-    was_there: bool = False
+    # Those of the paths that held the same bytes before.
+    untouched: frozenset[Path] = frozenset()
+    # Share of the payments that go to other customers than their popularity says.
+    strayed_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,10 @@ class FraudRun:
         config = self.config
         # What cannot be planned is found before anything is written.
         make_calendar(config.temporal, config.labels)
-        catalog_paths: tuple[Path, ...] = ()
+        saved: dict[Path, bool] = {}
         if config.realism == "v2":
             folder = Path(config.out_dir) / "catalog"
-            catalog_paths = tuple(save_catalogs(folder, config))
+            saved = save_catalogs(folder, config, _OPTION)
             catalogs = read_catalogs(folder)
         else:
             catalogs = make_catalogs(config)
@@ -97,7 +100,8 @@ class FraudRun:
             paths = [output_path(config, self.run_date, name, formats[name]) for name in tables]
             files = [stack.enter_context(OutputFile(path, _OPTION)) for path in paths]
             result = self._fill(catalogs, files, say)
-        return replace(result, catalogs=catalog_paths)
+        untouched = result.untouched | {path for path, was_there in saved.items() if was_there}
+        return replace(result, catalogs=tuple(saved), untouched=untouched)
 
     def _fill(
         self, catalogs: Catalogs, files: list[OutputFile], say: Callable[[str], None]
@@ -111,7 +115,7 @@ class FraudRun:
             progress = Progress(files, self._fingerprint())
         output = StreamOutput(files, self.file_format, self.schema, progress)
         resumed = min(output.groups * GROUP_ROWS, plan.rows)
-        was_there = files[0].is_there
+        untouched = frozenset(file.final for file in files if file.is_there)
         groups = range(output.groups, plan.groups)
         workers = worker_count(self.config.num_workers, len(groups))
         inherited = [descriptor for file in files for descriptor in file.descriptors]
@@ -127,7 +131,8 @@ class FraudRun:
             size=files[0].size,
             labels=files[1].final if self.explain else None,
             resumed_rows=resumed,
-            was_there=was_there,
+            untouched=untouched,
+            strayed_share=catalogs.strayed_share,
         )
 
     def _fingerprint(self) -> str:
@@ -148,15 +153,18 @@ def output_path(config: FraudConfig, run_date: date, table: str, file_format: st
     return Path(config.out_dir) / table / months / name
 
 
-def save_catalogs(folder: Path, config: FraudConfig) -> list[Path]:
-    """Write the catalogs of a configuration whose dates are known, and return their paths."""
+def save_catalogs(folder: Path, config: FraudConfig, option: str) -> dict[Path, bool]:
+    """Write the catalogs of a configuration whose dates are known.
+
+    Returns their paths, and whether each was there. `option` is what gave the folder.
+    """
     catalog = config.catalog
     return write_tables(
         folder,
         to_tables(make_catalogs(config)),
         catalog.parquet_row_group_size,
         catalog.max_size_mb,
-        _OPTION,
+        option,
     )
 
 
