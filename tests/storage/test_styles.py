@@ -271,6 +271,7 @@ def test_another_world_s_days_are_seen_in_every_layout(
     ended = run(server, folders, "--initial", *period("2024-02-01", "2024-02-10"))
     assert ended.code == 1
     assert "already tells of days in" in ended.stderr
+    assert "has not lived yet; move it away or name another --output-dir" in ended.stderr
     assert {k: v[0] for k, v in stats(folders.root).items() if "raw_data/" in k} == {
         k: v[0] for k, v in before.items() if "raw_data/" in k
     }
@@ -381,9 +382,15 @@ def test_recover_tells_the_options_that_give_equal_files(
     (folders.state / "merchants.json").write_text("{}")
     ended = server.run("recover", *folders.options)
     assert ended.code == 0, ended.stderr
-    said = "gen --incremental --date 2024-02-03 --compression zstd --layout hive"
+    style = "--format csv --compression zstd --layout hive"
+    said = f"gen --incremental --date 2024-02-03 {style} {' '.join(folders.options)}"
     assert ended.stderr.rstrip().endswith(said)
-    ended = server.run(*said.split()[1:], "-f", "-q", *folders.options)
+    # Another style is refused with the same way out.
+    ended = server.run("--incremental", "--date", "2024-02-03", "-f", "-q", *folders.options)
+    assert ended.code == 1
+    assert "already tells of days in 2024-02-03 to 2024-02-03" in ended.stderr
+    assert f"a run that ends on 2024-02-03, with {style}, makes it again" in ended.stderr
+    ended = server.run(*said.split()[1:], "-f", "-q")
     assert ended.code == 0, ended.stderr
     assert {k: v for k, v in folders.digests().items() if "_replaced" not in k} == before
 

@@ -9,7 +9,8 @@ import typer
 
 from payworld.cli import clock
 from payworld.cli.output import guarded, print_json, print_text, say
-from payworld.cli.settings import read_settings
+from payworld.cli.settings import folder_options, read_settings
+from payworld.config import Config
 from payworld.errors import StateMissingError, UsageError
 from payworld.storage.session import check_paths, hold_world
 from payworld.storage.state_file import read_state
@@ -18,7 +19,8 @@ from payworld.timeline import Period, iso, parse_date
 __all__ = ["recover_world", "regenerate_files", "verify_files"]
 
 
-def _folders(state_dir: Path | None, output_dir: Path | None) -> tuple[Path, Path]:
+def _settings(state_dir: Path | None, output_dir: Path | None) -> Config:
+    """Return the settings that name the folders of a world; StateMissingError if none is there."""
     options: dict[str, Any] = {
         "state_dir": None if state_dir is None else str(state_dir),
         "output_dir": None if output_dir is None else str(output_dir),
@@ -31,7 +33,12 @@ def _folders(state_dir: Path | None, output_dir: Path | None) -> tuple[Path, Pat
             f"there is no world in {str(state)!r}: the folder is missing; name another with "
             "--state-dir, or make a world: gen --initial"
         )
-    return state, output
+    return config
+
+
+def _folders(state_dir: Path | None, output_dir: Path | None) -> tuple[Path, Path]:
+    config = _settings(state_dir, output_dir)
+    return Path(config.state_dir), Path(config.output_dir)
 
 
 def _count(number: int, thing: str, plural: str = "s") -> str:
@@ -74,16 +81,6 @@ def verify_files(
             raise typer.Exit(1)
 
 
-def _options_of(paths: list[str]) -> str:
-    """Return the options by which files get the style that these have."""
-    from payworld.storage.style import FileStyle
-
-    style = FileStyle.of(paths[0])
-    given = {"format": style.format, "compression": style.compression, "layout": style.layout}
-    usual = {"format": "csv", "compression": "none", "layout": "flat"}
-    return "".join(f" --{name} {value}" for name, value in given.items() if value != usual[name])
-
-
 def recover_world(
     state_dir: Path | None, output_dir: Path | None, as_json: bool, debug: bool
 ) -> None:
@@ -92,20 +89,15 @@ def recover_world(
         from payworld.storage.lock import hold
         from payworld.storage.manifest import read_manifest
         from payworld.storage.repair import recover_state
+        from payworld.storage.taken_back import files_after, how_to_remake
 
-        state, output = _folders(state_dir, output_dir)
+        config = _settings(state_dir, output_dir)
+        state, output = Path(config.state_dir), Path(config.output_dir)
         with hold(state, None, clock.now_text()):
             done = recover_state(state, clock.now_stamp())
         last = iso(done.world.last_day)
-        manifest = read_manifest(output) if output.is_dir() else None
-        again = sorted(
-            resource["path"]
-            for resource in (manifest or {"resources": []})["resources"]
-            if resource["period"]["end"] > last
-        )
-        until = max(
-            (r["period"]["end"] for r in (manifest or {"resources": []})["resources"]), default=""
-        )
+        ahead = files_after(output, done.world.last_day)
+        again = sorted(resource["path"] for resource in ahead)
         if as_json:
             print_json(
                 {
@@ -123,18 +115,20 @@ def recover_world(
         if done.aside is not None:
             say(f"it was moved aside to {str(done.aside)!r}")
         say(f"the world is as of {last} again, the last state that verifies")
-        config = done.world.config.fingerprint
-        if again and manifest and manifest.get("configuration_sha256") != config:
+        if not ahead:
+            return
+        manifest = read_manifest(output) or {}
+        if manifest.get("configuration_sha256") != done.world.config.fingerprint:
             say(
                 "the files after that day were made with another configuration: give it again, "
                 "with --config and --accept-config-changes"
             )
-        if again:
-            say(
-                f"the days from {iso(done.world.last_day + 1)} to {until} will be generated "
-                f"again, with equal bytes: {', '.join(again)}; to do it now: "
-                f"gen --incremental --date {until}{_options_of(again)}"
-            )
+        until, options = how_to_remake(ahead)
+        say(
+            f"the days from {iso(done.world.last_day + 1)} to {ahead[-1]['period']['end']} will be "
+            f"generated again, with equal bytes: {', '.join(again)}; to do it now: "
+            f"gen --incremental --date {until} {options}{folder_options(config)}"
+        )
 
 
 def regenerate_files(

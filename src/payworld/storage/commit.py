@@ -55,6 +55,7 @@ from payworld.storage.style import (
     is_work_file,
     partial_path,
 )
+from payworld.storage.taken_back import files_after, how_to_remake
 from payworld.timeline import Period, iso
 from payworld.world.codec import FORMAT_VERSION
 from payworld.world.state import World
@@ -87,8 +88,8 @@ def check_targets(
         if first <= iso(period.end) and last >= iso(period.start):
             raise ConflictError(
                 f"{str(output_dir / name)!r} already tells of days in {iso(period.start)} to "
-                f"{iso(period.end)}, which this world has not lived yet; move it away or name "
-                "another --output-dir"
+                f"{iso(period.end)}, which this world has not lived yet; "
+                f"{_remake(output_dir, name, period)}move it away or name another --output-dir"
             )
     for name in sorted(targets):
         kind = other_than_file(check_inside(output_dir, name))
@@ -106,6 +107,18 @@ def check_state_targets(state_dir: Path) -> None:
             raise ConflictError(
                 f"{str(state_dir / name)!r} is a folder where a file would be written; move it away"
             )
+
+
+def _remake(output_dir: Path, name: str, period: Period) -> str:
+    """Return how a file that the manifest lists is made again; empty: it does not list it."""
+    ahead = files_after(output_dir, period.start - 1)
+    if name not in {resource["path"] for resource in ahead}:
+        return ""
+    until, options = how_to_remake(ahead)
+    return (
+        "it is from before the state was taken back, and a run that ends on "
+        f"{until}, with {options}, makes it again with equal bytes; do that, or "
+    )
 
 
 def stage_state(state_dir: Path, world: World, is_wanted: Callable[[], bool] = lambda: True) -> str:

@@ -96,6 +96,15 @@ class FileStyle:
             "hive" if match[1] else "flat",
         )
 
+    @property
+    def options(self) -> str:
+        """Return the options of the command line that ask for the style.
+
+        >>> FileStyle("parquet", layout="hive").options
+        '--format parquet --compression none --layout hive'
+        """
+        return f"--format {self.format} --compression {self.compression} --layout {self.layout}"
+
     def __str__(self) -> str:
         """Return the style as a run's journal tells it."""
         return f"{self.format}{_SUFFIXES[self.compression]} {self.layout}"
