@@ -249,6 +249,20 @@ def test_an_interrupt_aborts_the_upload_at_once(
     assert store.objects() == {}
 
 
+def test_an_interrupt_before_an_upload_has_an_id_asks_for_nothing(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DELETE without an id would be about the object."""
+
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Bucket, "begin", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        send(folder(tmp_path / "out", LARGE))
+    assert store.faults.told("DELETE") == []
+
+
 def test_the_bucket_is_in_the_path_of_other_stores_unless_configured_otherwise(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,8 +130,9 @@ class Uploader:
                 raise
             except BaseException:
                 # Interrupted: there is no time to wait for a server that may be silent.
-                with suppress(Exception):
-                    self.bucket.abort(key, upload, at_once=True)
+                if upload:
+                    with suppress(Exception):
+                        self.bucket.abort(key, upload, at_once=True)
                 raise
 
     def _abort_unfinished(self, key: str) -> list[str]:
