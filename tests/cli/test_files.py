@@ -159,6 +159,12 @@ def test_lost_and_cut_files_are_named_and_the_bookmark_stays_before_them(
     again = ["regenerate", *period("2024-02-03", "2024-02-04"), *output(folders)]
     assert f"lost: {path.name} is missing or not as long as the manifest says\n" in ended.stderr
     assert ended.stderr.endswith(f"with the same bytes: gen {' '.join(again)}\n")
+    one = {"payworld.cli.files.SHOWN": 1}
+    many = server.run("files", "--since", "2024-02-01", *output(folders), patches=one)
+    assert [line for line in many.stderr.splitlines() if line.startswith("lost: ")] == [
+        "lost: merchants_2024-02-03_2024-02-03.csv is missing or not as long as the manifest says",
+        "lost: 1 more; --json lists them all",
+    ]
     # What was ingested and moved away is nobody's concern.
     assert server.run("files", "--since", "2024-02-04", *output(folders)).code == 0
     still = server.run("files", "--since", "2024-02-03", "--json", *output(folders))
