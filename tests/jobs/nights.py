@@ -26,6 +26,8 @@ CHANGES = (
     ["--layout", "hive"],
     ["--format", "parquet", "--compression", "none"],
 )
+# The payments of the second month in CSV, for who hurts them.
+FEBRUARY = "transactions_2024-02-01_2024-02-29.csv"
 MONEY = ("payment_amount", "transactional_cost_amount", "mdr_amount", "net_profit")
 
 
@@ -128,3 +130,20 @@ class Nights:
 
 def _until(day: date) -> tuple[str, ...]:
     return ("--incremental", "--date", day.isoformat())
+
+
+def alter(path: Path) -> None:
+    """Change the amount of a file's first payment: as many rows, and as many bytes."""
+    lines = path.read_bytes().split(b"\n")
+    at = lines[0].split(b",").index(b"payment_amount")
+    values = lines[1].split(b",")
+    values[at] = (b"1" if values[at][:1] == b"2" else b"2") + values[at][1:]
+    lines[1] = b",".join(values)
+    path.write_bytes(b"\n".join(lines))
+
+
+def regenerate(faults: FaultServer, folders: Folders) -> None:
+    """Make the files of the second month again."""
+    days = ("--start-date", "2024-02-01", "--end-date", FIRST_NIGHT.isoformat())
+    ended = faults.run("regenerate", *days, *folders.options)
+    assert ended.code == 0, ended.stderr

@@ -1,12 +1,16 @@
 {# Loads what is new into the schema payworld: `files`, and a table for each source, each file once.
    The manifest says which files there are. One that it does not list (yet) is what a run leaves
-   that is at work or was killed, and is not read. #}
+   that is at work or was killed, and is not read. One that is not what it lists ends the command
+   before anything is loaded. #}
 {% macro load_landing() %}
     {% if execute %}
         {% do run_query("create schema if not exists payworld") %}
         {% do run_query(landed_files()) %}
         {% for node in graph.sources.values() if node.source_name == 'payworld' %}
             {% do run_query(bronze_table(node)) %}
+        {% endfor %}
+        {% do check_new_files() %}
+        {% for node in graph.sources.values() if node.source_name == 'payworld' %}
             {% for reader in ['read_csv', 'read_parquet'] %}
                 {% set paths = new_paths(node, reader) %}
                 {% if paths %}{% do run_query(load_files(node, reader, paths)) %}{% endif %}
@@ -27,17 +31,24 @@
         resource.path as file,
         blob.filename as path,
         resource.rows as rows,
+        resource.hash as hash,
+        resource.sums.payment_amount::decimal(38, 2) as amount,
+        resource.sums.transactional_cost_amount::decimal(38, 2) as cost,
+        resource.sums.mdr_amount::decimal(38, 2) as mdr,
+        resource.sums.net_profit::decimal(38, 2) as profit,
         resource.period.end as last_day,
         blob.last_modified as landed_at
     from (
         select unnest(resources) as resource
         from read_json(
             '{{ landing_folder() }}/datapackage.json',
-            columns = {resources: 'struct("table" text, path text, rows bigint, period struct("end" date))[]'},
+            columns = {resources: 'struct("table" text, path text, rows bigint, hash text,
+                sums struct(payment_amount text, transactional_cost_amount text, mdr_amount text, net_profit text),
+                period struct("end" date))[]'},
             maximum_object_size = 1000000000
         )
     )
-    -- Outer, so that a file that is lost is missed when it is read. The content is not read here.
+    -- Outer: a file that is gone since it was loaded does not matter. The content is not read here.
     left join read_blob('{{ landing_folder() }}/**') as blob
         on blob.filename = '{{ landing_folder() }}/' || resource.path
 {% endmacro %}
@@ -50,14 +61,34 @@
     )
 {% endmacro %}
 
-{# The paths of a table's files for one reader that no row came from yet. #}
+{# The condition of a file that has rows of which none is loaded. #}
+{% macro is_new() -%}
+    rows > 0 and file not in (select _file from payworld.merchants union select _file from payworld.transactions)
+{%- endmacro %}
+
+{# Ends the command, with their names, if new files are not the published ones. They are read one by
+   one, each whole: DuckDB hashes one of up to 4 GB, and that in memory. #}
+{% macro check_new_files() %}
+    {% set bad = [] %}
+    {% for file in run_query("select file, path, hash from payworld.files where " ~ is_new() ~ " order by file") %}
+        {% if file.path is none %}
+            {% do bad.append(file.file ~ " is gone") %}
+        {% elif run_query("select sha256(content) from read_blob('" ~ file.path ~ "')")[0][0] != file.hash[7:] %}
+            {% do bad.append(file.file ~ " is not the file that was published") %}
+        {% endif %}
+    {% endfor %}
+    {% if bad %}
+        {{ exceptions.raise_compiler_error("nothing is loaded; see gen regenerate: " ~ bad | join("; ")) }}
+    {% endif %}
+{% endmacro %}
+
+{# The paths of a table's new files for one reader. #}
 {% macro new_paths(node, reader) %}
     {% set paths = run_query("
-        select coalesce(path, '" ~ landing_folder() ~ "/' || file) from payworld.files
+        select path from payworld.files
         where table_name = '" ~ node.name ~ "'
-            and rows > 0
             and contains(file, '.parquet') = " ~ (reader == 'read_parquet') ~ "
-            and file not in (select _file from " ~ node.relation_name ~ ")
+            and " ~ is_new() ~ "
         order by file
     ") %}
     {{ return(paths.columns[0].values() | list) }}

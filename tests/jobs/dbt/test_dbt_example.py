@@ -13,7 +13,16 @@ import duckdb
 import pytest
 from dbt.cli.main import dbtRunner
 from tests.faults.driver import FaultServer
-from tests.jobs.nights import CHANGES, FIRST_NIGHT, MONEY, Night, Nights
+from tests.jobs.nights import (
+    CHANGES,
+    FEBRUARY,
+    FIRST_NIGHT,
+    MONEY,
+    Night,
+    Nights,
+    alter,
+    regenerate,
+)
 
 from payworld.reports.tables import find_tables
 
@@ -180,15 +189,53 @@ def test_a_warehouse_that_lost_its_way_is_told_of(
     assert warehouse.wrong().get(test) == "fail"
 
 
-@pytest.mark.usefixtures("warehouse")
-def test_a_listed_file_that_is_lost_ends_the_load_with_its_name(nights: Nights) -> None:
-    lost = nights.folders.output / "transactions_2024-01-01_2024-01-31.csv"
-    lost.unlink()
+def test_an_amount_that_only_the_manifest_knows_is_told_of_and_mended_by_loading_again(
+    warehouse: Warehouse,
+) -> None:
+    assert warehouse.wrong() == {}
+    # As many rows, and nothing was charged for it.
+    warehouse.rows(f"""
+        update payworld.transactions set payment_amount = payment_amount + 1
+        where payment_id = (
+            select max(payment_id) from payworld.transactions
+            where payment_status = 'declined' and _file = '{FEBRUARY}'
+        )
+    """)
+    assert warehouse.wrong() == {"money_adds_up": "fail"}
+    warehouse.rows(f"delete from payworld.transactions where _file = '{FEBRUARY}'")
+    assert warehouse.wrong() == {}
+
+
+def test_new_files_that_are_gone_or_altered_are_named_and_nothing_is_loaded(
+    faults: FaultServer, nights: Nights, warehouse: Warehouse
+) -> None:
+    january = "transactions_2024-01-01_2024-01-31.csv"
+    gone = (nights.folders.output / january).rename(nights.folders.root / january)
+    alter(nights.folders.output / FEBRUARY)
     ended = subprocess.run(
         ["dbt", "build"], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert ended.returncode != 0
-    assert lost.name in ended.stdout
+    assert (
+        f"nothing is loaded; see gen regenerate: {january} is gone; "
+        f"{FEBRUARY} is not the file that was published"
+    ) in " ".join(ended.stdout.split())
+    for table in ("merchants", "transactions"):
+        assert warehouse.rows(f"select count(*) from payworld.{table}") == [(0,)]
+    gone.rename(nights.folders.output / january)
+    regenerate(faults, nights.folders)
+    assert warehouse.wrong() == {}
+
+
+def test_a_loaded_file_may_be_moved_away_and_is_not_read_again(
+    nights: Nights, warehouse: Warehouse
+) -> None:
+    assert warehouse.wrong() == {}
+    (nights.folders.output / "transactions_2024-01-01_2024-01-31.csv").unlink()
+    # Bytes that nobody looks at.
+    alter(nights.folders.output / FEBRUARY)
+    nights.to(date(2024, 3, 1))
+    assert warehouse.wrong() == {}
 
 
 def test_the_projects_sources_are_what_gen_schema_prints() -> None:

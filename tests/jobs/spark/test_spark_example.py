@@ -15,13 +15,12 @@ from pyspark.sql import functions as f
 from pyspark.sql.types import StructType
 from tests.builders import MANIFEST
 from tests.faults.driver import FaultServer
-from tests.jobs.nights import CHANGES, MONEY, Night, Nights
+from tests.jobs.nights import CHANGES, FEBRUARY, MONEY, Night, Nights, alter, regenerate
 
 from examples import spark_bronze
 
 ROOT = Path(__file__).resolve().parents[3]
 TABLES = ("merchants", "transactions")
-FEBRUARY = "transactions_2024-02-01_2024-02-29.csv"
 
 # What PySpark warns of is its own.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
@@ -142,23 +141,6 @@ def publish(path: Path) -> None:
     manifest.write_text(json.dumps(document), encoding="utf-8")
 
 
-def alter(path: Path) -> None:
-    """Add to the amount of a file's first payment: as many rows, and as many bytes."""
-    lines = path.read_bytes().split(b"\n")
-    at = lines[0].split(b",").index(b"payment_amount")
-    values = lines[1].split(b",")
-    values[at] = (b"1" if values[at][:1] == b"2" else b"2") + values[at][1:]
-    lines[1] = b",".join(values)
-    path.write_bytes(b"\n".join(lines))
-
-
-def regenerate(faults: FaultServer, night: Night) -> None:
-    """Make the files of February again."""
-    days = ("--start-date", "2024-02-01", "--end-date", "2024-02-29")
-    ended = faults.run("regenerate", *days, *night.folders.options)
-    assert ended.code == 0, ended.stderr
-
-
 def test_an_altered_file_is_named_and_not_loaded_until_it_is_made_again(
     spark: SparkSession, faults: FaultServer, begun: Night, tmp_path: Path
 ) -> None:
@@ -168,7 +150,7 @@ def test_an_altered_file_is_named_and_not_loaded_until_it_is_made_again(
         with pytest.raises(SystemExit, match=f"{FEBRUARY} is not the file .*\n.*gen regenerate"):
             load(spark, begun, bronze)
     assert spark_bronze.read_bronze(spark, "transactions", bronze).count() == 0
-    regenerate(faults, begun)
+    regenerate(faults, begun.folders)
     assert load(spark, begun, bronze) == 2
     check(spark, begun, bronze)
 
@@ -189,7 +171,7 @@ def test_a_file_whose_sums_are_not_the_manifest_s_is_named_each_night_and_heals(
         assert first.startswith("transactions: bronze is not as the manifest says: rows, payment_")
         assert [line.partition(":")[0] for line in differing] == [FEBRUARY]
     manifest.write_bytes(listed)
-    regenerate(faults, begun)
+    regenerate(faults, begun.folders)
     assert load(spark, begun, bronze) == 1
     check(spark, begun, bronze)
     assert load(spark, begun, bronze) == 0
