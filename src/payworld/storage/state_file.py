@@ -23,7 +23,8 @@ from payworld.errors import (
 from payworld.storage.appended import writing
 from payworld.storage.files import naming, read_bytes
 from payworld.storage.reference import load_reference
-from payworld.world.codec import FORMAT_VERSION, from_document, migrate, to_document
+from payworld.world.codec import FORMAT_VERSION, migrate, to_document
+from payworld.world.decode import from_document
 from payworld.world.state import World
 
 __all__ = [

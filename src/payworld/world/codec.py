@@ -1,4 +1,4 @@
-"""World <-> the document of merchants.json; format version and stepwise migrations.
+"""World -> the document of merchants.json; format version and stepwise migrations.
 
 The document is a function of seed, configuration and dates alone: a world that was made in one
 run and one that was made in many have equal documents.
@@ -11,29 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from payworld.config import WorldConfig, validate
 from payworld.config.model import SIZES
-from payworld.errors import ConfigError, StateCorruptError, StateNewerError
-from payworld.timeline import iso, parse_date
+from payworld.errors import StateCorruptError, StateNewerError
+from payworld.timeline import iso
 from payworld.version import __version__
-from payworld.world.arrays import IntArray, frozen
-from payworld.world.leaf_types import check_cards, check_head, check_versions
+from payworld.world.arrays import IntArray
 from payworld.world.reference import Bins, Places, Reference
 from payworld.world.state import (
     CHANGE_TYPES,
     CardPool,
     Change,
-    Era,
-    Merchants,
-    Month,
-    NamePools,
     VersionBatch,
     World,
     merchant_id,
     versions_in,
 )
 
-__all__ = ["FORMAT_VERSION", "from_document", "migrate", "to_document"]
+__all__ = ["FORMAT_VERSION", "migrate", "to_document"]
 
 FORMAT = "payworld-world"
 FORMAT_VERSION = 1
@@ -199,138 +193,5 @@ def to_document(world: World, reference: Reference) -> dict[str, Any]:
     }
 
 
-def _days(texts: list[str | None]) -> np.ndarray:
-    known: dict[str | None, int] = {None: 0}
-    for text in texts:
-        if text not in known:
-            known[text] = parse_date(str(text), "date")
-    return frozen(np.array([known[text] for text in texts], dtype=np.int32))
-
-
 def _rate_text(bps: int) -> str:
     return f"0.{bps:04d}" if bps < 10_000 else "1.0000"
-
-
-def _rates(texts: list[str]) -> np.ndarray:
-    known: dict[str, int] = {}
-    for text in texts:
-        if text not in known:
-            known[text] = round(float(text) * 10_000)
-            if text != _rate_text(known[text]):
-                raise ValueError(f"mdr_rate = {text!r}: expected four decimals from 0 to 1")
-    return frozen(np.array([known[text] for text in texts], dtype=np.int32))
-
-
-def _read_versions(
-    lives: list[list[dict[str, Any]]], places: Places
-) -> tuple[VersionBatch, np.ndarray]:
-    """Return all versions as one batch, and the row (merchant) of each in reading order."""
-    change_codes = {name: code for code, name in enumerate(CHANGE_TYPES)}
-    flat = [version for life in lives for version in life]
-    owner = np.repeat(np.arange(len(lives)), [len(life) for life in lives])
-    effective = _days([version["effective_date"] for version in flat])
-    order = np.lexsort((owner, effective))
-    rows = order.tolist()
-    batch = VersionBatch(
-        merchant=frozen(owner[order].astype(np.int32)),
-        version=frozen(np.array([flat[row]["version"] for row in rows], dtype=np.int32)),
-        effective=frozen(effective[order]),
-        change=frozen(
-            np.array([change_codes[flat[row]["change_type"]] for row in rows], dtype=np.uint8)
-        ),
-        place=frozen(
-            np.array([places.index_of_zip[flat[row]["zip_code"]] for row in rows], dtype=np.int32)
-        ),
-        mdr_bps=_rates([flat[row]["mdr_rate"] for row in rows]),
-        address=[flat[row]["address"] for row in rows],
-        phone=[flat[row]["phone"] for row in rows],
-        email=[flat[row]["email"] for row in rows],
-    )
-    return batch, owner
-
-
-def _read_merchants(lives: list[list[dict[str, Any]]], places: Places) -> Merchants:
-    last = [life[-1] for life in lives]
-    located = [
-        next(
-            (v["effective_date"] for v in reversed(life) if v["change_type"] == "address_change"),
-            life[0]["effective_date"],
-        )
-        for life in lives
-    ]
-    size_codes = {name: code for code, name in enumerate(SIZES)}
-    return Merchants(
-        name=[version["merchant_name"] for version in last],
-        industry=[version["industry"] for version in last],
-        address=[version["address"] for version in last],
-        phone=[version["phone"] for version in last],
-        email=[version["email"] for version in last],
-        size=frozen(np.array([size_codes[v["size_category"]] for v in last], dtype=np.uint8)),
-        place=frozen(np.array([places.index_of_zip[v["zip_code"]] for v in last], np.int32)),
-        mdr_bps=_rates([version["mdr_rate"] for version in last]),
-        version=frozen(np.array([version["version"] for version in last], dtype=np.int32)),
-        located=_days(located),
-        opened=_days([version["creation_date"] for version in last]),
-        churned=_days([version["churn_date"] for version in last]),
-        last_paid=_days([version["last_transaction_date"] for version in last]),
-    )
-
-
-def _read_cards(document: dict[str, dict[str, str]], bins: Bins) -> CardPool:
-    for name in document:
-        if not (name[4:].isascii() and name[4:].isdigit() and name == _card_id(int(name[4:]))):
-            raise ValueError(f"card_profiles.{name}: expected CARD and ten digits")
-    return CardPool(
-        ordinal=frozen(np.array([int(name[4:]) for name in document], dtype=np.int64)),
-        bin_row=frozen(
-            np.array([bins.index_of_bin[card["bin"]] for card in document.values()], np.uint16)
-        ),
-    )
-
-
-def from_document(document: dict[str, Any], reference: Reference) -> World:
-    """Return the world of a document in the present format; StateCorruptError if it is none."""
-    try:
-        return _read_world(document, reference)
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        raise StateCorruptError(f"{type(error).__name__}: {error}") from error
-    except ConfigError as error:
-        raise StateCorruptError(str(error)) from error
-
-
-def _read_world(document: dict[str, Any], reference: Reference) -> World:
-    check_head(document)
-    check_versions(document["merchants"])
-    check_cards(document["card_profiles"])
-    lives = list(document["merchants"].values())
-    if list(document["merchants"]) != [merchant_id(row) for row in range(len(lives))]:
-        raise ValueError("merchants: the ids are not M000001 and on without gaps")
-    if document["merchant_counter"] != len(lives):
-        raise ValueError(f"merchant_counter = {document['merchant_counter']}: not {len(lives)}")
-    batch, _ = _read_versions(lives, reference.places)
-    pools, month = document["name_pools"], document["month"]
-    world = World(
-        start_day=parse_date(document["start_date"], "start_date"),
-        last_day=parse_date(document["last_generated_date"], "last_generated_date"),
-        eras=tuple(
-            Era(
-                parse_date(era["from_date"], "from_date"),
-                validate(WorldConfig, era["values"], "configuration"),
-            )
-            for era in document["configuration"]
-        ),
-        pools=NamePools(
-            tuple(pools["surnames"]), tuple(pools["first_names"]), tuple(pools["streets"])
-        ),
-        merchants=_read_merchants(lives, reference.places),
-        versions=(batch,),
-        cards=_read_cards(document["card_profiles"], reference.bins),
-        month=Month(
-            month["key"], parse_date(month["first_day"], "first_day"), month["active_at_start"]
-        ),
-        card_counter=document["card_counter"],
-        total_transactions=document["total_transactions"],
-    )
-    if document["seed"] != world.seed:
-        raise ValueError(f"seed = {document['seed']}: its first configuration says {world.seed}")
-    return world

@@ -1,14 +1,20 @@
-"""Are the values of a merchants.json of the types that it is written with? One pass a column."""
+"""Has a merchants.json the keys it is written with, and values of their types? Column by column."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
+from payworld.config.problems import shortened
+from payworld.errors import StateCorruptError
 from payworld.timeline import parse_date
 
-__all__ = ["check_cards", "check_head", "check_versions"]
+__all__ = ["Columns", "card_columns", "check_head", "refusal", "version_columns"]
+
+# Values by key, of rows in their order.
+Columns = dict[str, tuple[Any, ...]]
 
 _VERSION_TEXTS = (
     "merchant_id", "merchant_name", "industry", "address", "city", "state", "zip_code", "phone",
@@ -18,103 +24,151 @@ _VERSION_TEXTS = (
 _VERSION_TEXTS_OR_NULL = ("last_transaction_date", "churn_date")
 _VERSION_DATES = ("creation_date", "effective_date", *_VERSION_TEXTS_OR_NULL)
 _CARD_TEXTS = ("id", "bin", "type", "issuer", "brand")
+_POOLS = ("surnames", "first_names", "streets")
+_HEAD = (
+    "format", "format_version", "generator_version", "seed", "start_date", "last_generated_date",
+    "merchant_counter", "card_counter", "total_transactions", "month", "configuration",
+    "name_pools", "card_profiles", "merchants",
+)  # fmt: skip
 _NONE = type(None)
 _WORDS: dict[type, str] = {
     str: "text", int: "a whole number", dict: "an object", list: "a list", _NONE: "null",
 }  # fmt: skip
 
 
+def refusal(name: str, value: Any, expected: str) -> StateCorruptError:
+    """Return the error that names a value of the state and what was expected in its place."""
+    return StateCorruptError(f"{name} = {shortened(value)}: expected {expected}")
+
+
 def _check(name: str, value: Any, *kinds: type) -> None:
     # Not isinstance: true is not a number here.
     if type(value) not in kinds:
-        expected = " or ".join(_WORDS[kind] for kind in kinds)
-        raise TypeError(f"{name} = {value!r}: expected {expected}")
+        raise refusal(name, value, " or ".join(_WORDS[kind] for kind in kinds))
     if type(value) is int and value < 0:
-        raise ValueError(f"{name} = {value}: expected a whole number from 0")
+        raise refusal(name, value, "a whole number from 0")
 
 
-def _check_column(
-    rows: list[dict[str, Any]], key: str, name: Callable[[int], str], *kinds: type
-) -> None:
-    """Raise TypeError for the first row whose value is of another type."""
-    values = list(map(itemgetter(key), rows))
-    if set(map(type, values)) <= {*kinds}:
+def _check_keys(name: str, found: Collection[str], wanted: Collection[str]) -> None:
+    """Raise StateCorruptError for an object's first key that is missing or unknown."""
+    place = f"{name}." if name else ""
+    for key in wanted:
+        if key not in found:
+            raise StateCorruptError(f"{place}{key}: missing")
+    for key in found:
+        if key not in wanted:
+            raise StateCorruptError(f"{place}{key}: unknown key")
+
+
+def _columns(
+    rows: list[dict[str, Any]], wanted: Collection[str], name: Callable[[int], str]
+) -> Columns:
+    """Return the rows' values by key; StateCorruptError for a row without one, or with others."""
+    if set(map(type, rows)) - {dict}:
+        for row, value in enumerate(rows):
+            _check(name(row), value, dict)
+    # Rows with equal keys in equal order are looked at once.
+    if any(len(keys) != len(wanted) or {*keys} != {*wanted} for keys in set(map(tuple, rows))):
+        for row, value in enumerate(rows):
+            _check_keys(name(row), value, wanted)
+    columns = zip(*map(itemgetter(*wanted), rows), strict=True)
+    return dict(zip(wanted, columns, strict=True)) if rows else dict.fromkeys(wanted, ())
+
+
+def _check_column(columns: Columns, key: str, name: Callable[[int], str], *kinds: type) -> None:
+    """Raise StateCorruptError for the first row whose value is of another type."""
+    if set(map(type, columns[key])) <= {*kinds}:
         return
-    for row, value in enumerate(values):
+    for row, value in enumerate(columns[key]):
         _check(f"{name(row)}.{key}", value, *kinds)
 
 
-def check_versions(lives: dict[str, list[dict[str, Any]]]) -> None:
-    """Raise TypeError, ValueError or UsageError for a version with a value that is none."""
+def version_columns(lives: dict[str, list[dict[str, Any]]]) -> Columns:
+    """Return the columns of all versions in their order.
+
+    Raises StateCorruptError or UsageError for a version with a value that is none.
+    """
     _check("merchants", lives, dict)
     for name, life in lives.items():
         _check(f"merchants.{name}", life, list)
         if not life:
-            raise ValueError(f"merchants.{name}: it has no version")
+            raise StateCorruptError(f"merchants.{name}: it has no version")
     owners = [name for name, life in lives.items() for _ in life]
-    rows = [version for life in lives.values() for version in life]
+    rows = list(chain.from_iterable(lives.values()))
 
     def label(row: int) -> str:
         return f"merchants.{owners[row]}"
 
-    if set(map(type, rows)) > {dict}:
-        for row, version in enumerate(rows):
-            _check(label(row), version, dict)
+    columns = _columns(rows, (*_VERSION_TEXTS, *_VERSION_TEXTS_OR_NULL, "version"), label)
     for key in _VERSION_TEXTS:
-        _check_column(rows, key, label, str)
+        _check_column(columns, key, label, str)
     for key in _VERSION_TEXTS_OR_NULL:
-        _check_column(rows, key, label, str, _NONE)
+        _check_column(columns, key, label, str, _NONE)
     for key in _VERSION_DATES:
-        for text in set(map(itemgetter(key), rows)) - {None}:
+        for text in set(columns[key]) - {None}:
             parse_date(text, f"merchants: {key}")
-    _check_column(rows, "version", label, int)
-    _check_equal(map(itemgetter("merchant_id"), rows), owners, label, "merchant_id")
-    numbers = (number for life in lives.values() for number in range(1, len(life) + 1))
-    _check_equal(map(itemgetter("version"), rows), numbers, label, "version")
+    _check_column(columns, "version", label, int)
+    _check_equal(columns, "merchant_id", owners, label)
+    numbers = [number for life in lives.values() for number in range(1, len(life) + 1)]
+    _check_equal(columns, "version", numbers, label)
+    return columns
 
 
-def check_cards(cards: dict[str, dict[str, Any]]) -> None:
-    """Raise TypeError or ValueError for a stored card with a value that is none."""
+def card_columns(cards: dict[str, dict[str, Any]]) -> Columns:
+    """Return the columns of the stored cards; StateCorruptError for a value that is none."""
     _check("card_profiles", cards, dict)
-    names, rows = list(cards), list(cards.values())
+    names = list(cards)
 
     def label(row: int) -> str:
         return f"card_profiles.{names[row]}"
 
-    for row, card in enumerate(rows):
-        if type(card) is not dict:
-            _check(label(row), card, dict)
+    columns = _columns(list(cards.values()), _CARD_TEXTS, label)
     for key in _CARD_TEXTS:
-        _check_column(rows, key, label, str)
-    _check_equal(map(itemgetter("id"), rows), names, label, "id")
+        _check_column(columns, key, label, str)
+    _check_equal(columns, "id", names, label)
+    return columns
 
 
 def _check_equal(
-    found: Iterable[Any], expected: Iterable[Any], label: Callable[[int], str], key: str
+    columns: Columns, key: str, expected: list[Any], label: Callable[[int], str]
 ) -> None:
-    for row, (value, wanted) in enumerate(zip(found, expected, strict=True)):
-        if value != wanted:
-            raise ValueError(f"{label(row)}.{key} = {value!r}: expected {wanted!r}")
+    if list(columns[key]) != expected:
+        for row, (value, wanted) in enumerate(zip(columns[key], expected, strict=True)):
+            if value != wanted:
+                raise refusal(f"{label(row)}.{key}", value, repr(wanted))
 
 
 def check_head(document: dict[str, Any]) -> None:
-    """Raise TypeError or ValueError for a value outside cards and merchants that is none."""
+    """Raise StateCorruptError for a value outside cards and merchants that is none."""
+    _check_keys("", [key for key in document if key != "checksum"], _HEAD)
     for key in ("generator_version", "start_date", "last_generated_date"):
         _check(key, document[key], str)
     for key in ("seed", "merchant_counter", "card_counter", "total_transactions"):
         _check(key, document[key], int)
     month = document["month"]
     _check("month", month, dict)
+    _check_keys("month", month, ("key", "first_day", "active_at_start"))
     for key, kind in (("key", str), ("first_day", str), ("active_at_start", int)):
         _check(f"month.{key}", month[key], kind)
     _check("configuration", document["configuration"], list)
+    if not document["configuration"]:
+        raise StateCorruptError("configuration: the list is empty")
     for number, era in enumerate(document["configuration"]):
         _check(f"configuration[{number}]", era, dict)
+        _check_keys(f"configuration[{number}]", era, ("from_date", "values"))
         _check(f"configuration[{number}].from_date", era["from_date"], str)
         _check(f"configuration[{number}].values", era["values"], dict)
-    _check("name_pools", document["name_pools"], dict)
-    for key in ("surnames", "first_names", "streets"):
-        words = document["name_pools"][key]
-        _check(f"name_pools.{key}", words, list)
-        for number, word in enumerate(words):
+    _check_pools(document["name_pools"])
+
+
+def _check_pools(pools: dict[str, Any]) -> None:
+    _check("name_pools", pools, dict)
+    _check_keys("name_pools", pools, _POOLS)
+    for key in _POOLS:
+        _check(f"name_pools.{key}", pools[key], list)
+        if not pools[key]:
+            raise StateCorruptError(f"name_pools.{key}: the list is empty")
+        for number, word in enumerate(pools[key]):
             _check(f"name_pools.{key}[{number}]", word, str)
+            if not word:
+                raise refusal(f"name_pools.{key}[{number}]", word, "a word")
