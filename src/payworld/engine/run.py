@@ -16,9 +16,9 @@ from payworld.engine.workers import Renderer
 from payworld.errors import ConflictError, NoSpaceError, StorageError, UsageError
 from payworld.schema import TABLES
 from payworld.storage.archive import replaced_names
-from payworld.storage.commit import check_state_targets, check_targets
 from payworld.storage.manifest import check_same_world
 from payworld.storage.reference import load_reference
+from payworld.storage.targets import check_state_targets, check_targets
 from payworld.synthesis.plan import DayPlan
 from payworld.synthesis.rules import Rules, compile_rules
 from payworld.timeline import Period, iso, month_chunks, parse_date
