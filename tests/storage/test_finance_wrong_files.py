@@ -345,6 +345,34 @@ def test_wrong_csv_is_named(tmp_path: Path, old: bytes, new: bytes, named: str) 
     assert named in refused(tmp_path / "out", tmp_path / "payworld.db")
 
 
+def test_lines_of_csv_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
+    path = folder(tmp_path, "csv") / "users.csv"
+    header, *lines = path.read_text().splitlines(keepends=True)
+    lines[0] = (
+        lines[0].replace(",", ',"', 1).replace(",", '\n\r\n\r",', 2).replace('\n\r\n\r"', "", 1)
+    )
+    lines[3] = lines[3].replace("false", "no")
+    with path.open("w", newline="") as text:
+        text.write("".join([header, *lines]))
+    batch = next(batch for batch in open_source(tmp_path / "out").batches())
+    assert batch.columns["name"][0].endswith("\n\r\n\r")
+    assert list(batch.numbers) == [5, 6, 7, 8, 9, 10]
+    with path.open("w", newline="") as text:
+        text.write("".join([header, *lines[:4], "alone\n"]))
+    assert "line 9: 1 fields; expected 5" in refused(tmp_path / "out", tmp_path / "payworld.db")
+
+
+@pytest.mark.parametrize("amount", ["", "-", "1\n2", "+5", "5 ", "1e3", "٤", "1" * 20])
+def test_an_amount_of_csv_that_is_no_whole_number_is_named(tmp_path: Path, amount: str) -> None:
+    path = folder(tmp_path, "csv") / "transactions.csv"
+    rows = path.read_text().splitlines()
+    fields = rows[3].split(",")
+    rows[3] = ",".join([*fields[:3], f'"{amount}"', *fields[4:]])
+    path.write_text("\n".join(rows) + "\n")
+    shown = repr(amount or None)
+    assert f".amount = {shown}" in refused(tmp_path / "out", tmp_path / "payworld.db")
+
+
 def test_parquet_of_other_types_is_named(tmp_path: Path) -> None:
     path = folder(tmp_path, "parquet") / "transactions.parquet"
     rows = pl.read_parquet(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["read_csv", "read_parquet"]
 
 # float() takes more: white space, underscores, digits of other scripts, nan and inf.
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _NUMBER = re.compile(r"-?[0-9]{1,20}(?:[.][0-9]{1,20})?(?:[eE][-+]?[0-9]{1,3})?")
 
 
@@ -44,20 +47,18 @@ def read_csv(path: Path, table: str) -> Iterator[Batch]:
         try:
             header = next(lines, [])
             _check_header(header, table, source)
-            rows: list[list[str]] = []
-            numbers: list[int] = []
-            for row in lines:
-                if len(row) != len(header):
+            while True:
+                before = lines.line_num
+                rows = list(islice(lines, BATCH_ROWS))
+                if not rows:
+                    break
+                numbers = _line_numbers(rows, before, lines.line_num)
+                if set(map(len, rows)) != {len(header)}:
+                    at = next(at for at, row in enumerate(rows) if len(row) != len(header))
                     raise StorageError(
-                        f"{source}: line {lines.line_num}: {len(row)} fields; expected "
+                        f"{source}: line {numbers[at]}: {len(rows[at])} fields; expected "
                         f"{len(header)}"
                     )
-                rows.append(row)
-                numbers.append(lines.line_num)
-                if len(rows) == BATCH_ROWS:
-                    yield _from_texts(rows, header, table, numbers)
-                    rows, numbers = [], []
-            if rows:
                 yield _from_texts(rows, header, table, numbers)
         except UnicodeDecodeError as error:
             raise StorageError(f"{source}: not UTF-8; save the file as UTF-8") from error
@@ -65,36 +66,50 @@ def read_csv(path: Path, table: str) -> Iterator[Batch]:
             raise StorageError(f"{source}: line {lines.line_num}: not CSV: {error}") from error
 
 
-def _from_texts(rows: list[list[str]], header: list[str], table: str, numbers: list[int]) -> Batch:
+def _line_numbers(rows: list[list[str]], before: int, last: int) -> Sequence[int]:
+    """Return the last line of each row, those before the first and the last one given."""
+    if last - before == len(rows):
+        return range(before + 1, last + 1)
+    # A quoted field may hold line breaks.
+    breaks = [1 + sum(len(_LINE_BREAK.findall(field)) for field in row) for row in rows]
+    return [before + lines for lines in accumulate(breaks)]
+
+
+def _from_texts(
+    rows: list[list[str]], header: list[str], table: str, numbers: Sequence[int]
+) -> Batch:
     columns: Mapping[str, Sequence[str]] = dict(zip(header, zip(*rows, strict=True), strict=True))
     typed = {
-        column.name: [
-            _TEXT_TYPES.get(column.name, str)(text) if text else None
-            for text in columns[column.name]
-        ]
+        column.name: _TEXT_TYPES.get(column.name, _texts)(columns[column.name])
         for column in COLUMNS[table]
     }
     return Batch(table, typed, numbers, "line {} (" + table + ")")
 
 
-def _whole(text: str) -> int | str:
-    digits = text.removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else text
+def _texts(texts: Sequence[str]) -> list[Any]:
+    return [text or None for text in texts] if "" in texts else list(texts)
 
 
-def _number(text: str) -> float | str:
-    return float(text) if _NUMBER.fullmatch(text) else text
+def _whole_numbers(texts: Sequence[str]) -> list[Any]:
+    if all(map(_WHOLE.fullmatch, texts)):
+        return list(map(int, texts))
+    return [int(text) if _WHOLE.fullmatch(text) else text or None for text in texts]
 
 
-def _flag(text: str) -> bool | str:
-    return {"true": True, "false": False}.get(text, text)
+def _numbers(texts: Sequence[str]) -> list[Any]:
+    return [float(text) if _NUMBER.fullmatch(text) else text or None for text in texts]
+
+
+def _flags(texts: Sequence[str]) -> list[Any]:
+    return list(map(_FLAGS.get, texts, texts))
 
 
 # A text that does not convert stays one, and fails its column's check.
-_TEXT_TYPES: Mapping[str, Callable[[str], Any]] = {
-    **dict.fromkeys(("balance", "limit", "min_payment", "amount"), _whole),
-    **dict.fromkeys(("consent", "is_overdue", "pending"), _flag),
-    "apr": _number,
+_FLAGS: Mapping[str, Any] = {"true": True, "false": False, "": None}
+_TEXT_TYPES: Mapping[str, Callable[[Sequence[str]], list[Any]]] = {
+    **dict.fromkeys(("balance", "limit", "min_payment", "amount"), _whole_numbers),
+    **dict.fromkeys(("consent", "is_overdue", "pending"), _flags),
+    "apr": _numbers,
 }
 
 
