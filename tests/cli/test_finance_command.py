@@ -112,6 +112,15 @@ def test_every_format_loads(tmp_path: Path, file_format: str) -> None:
     assert run.stdout.splitlines()[-1] == f"Loaded {listed(counts(tmp_path / 'data/payworld.db'))}"
 
 
+def test_by_default_csv_and_parquet_do_not_share_a_folder(tmp_path: Path) -> None:
+    for file_format, seed in (("csv", "1"), ("parquet", "2")):
+        options = ("--format", file_format, "--num-users", "3", "--seed", seed)
+        assert finance(tmp_path, *options, *AS_OF).returncode == 0
+    for folder in ("finance_csv", "finance_parquet"):
+        run = finance(tmp_path, "load", f"data/{folder}", "--if-exists", "replace")
+        assert run.returncode == 0, run.stderr
+
+
 def test_the_ending_of_the_output_may_name_the_format(tmp_path: Path) -> None:
     assert finance(tmp_path, "-o", "u.jsonl", *AS_OF).returncode == 0
     assert (tmp_path / "u.jsonl").read_text().startswith('{"table":"meta"')
@@ -176,6 +185,8 @@ def test_the_printed_configuration_is_one_that_changes_nothing(tmp_path: Path) -
         (("--database-url", "sqlite:///x.db", "load", "a.json"), 2, "write the options after it"),
         (("--format", "csv", "load", "a.json"), 2, "--format stands before 'load'"),
         (("--output", ""), 2, "expected the name of a file"),
+        (("--output", "u.json.gz"), 2, "does not compress"),
+        (("--output", "-"), 2, "gen finance writes files"),
         (("--output", "."), 2, "expected the name of a file"),
         (("load", "missing.json"), 1, "missing.json"),
         (("load",), 2, "FILE"),

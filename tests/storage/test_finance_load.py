@@ -195,6 +195,13 @@ def test_append_refuses_emails_that_are_there(tmp_path: Path, database: Path) ->
     assert everything(database) == before
 
 
+def test_of_several_ids_that_are_there_the_first_is_named(tmp_path: Path, database: Path) -> None:
+    path = make(tmp_path / "users.json")
+    load_file(path, url(database))
+    with pytest.raises(ConflictError, match=r"users\[0\]\.id.*has it already"):
+        load_file(path, url(database), "append")
+
+
 @pytest.fixture
 def small_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let SQLite run out of space in the middle of the transactions."""

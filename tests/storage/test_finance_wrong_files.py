@@ -1,5 +1,6 @@
 """Files that cannot be loaded: the message names the record and the field; nothing is written."""
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -33,9 +34,10 @@ def check(path: Path) -> dict[str, int]:
 
 
 def refused(path: Path, database: Path) -> str:
+    database = database.parent / "no folder yet" / database.name
     with pytest.raises(StorageError) as caught:
         load_file(path, f"sqlite+aiosqlite:///{database}")
-    assert not database.exists()
+    assert not database.parent.exists()
     return str(caught.value)
 
 
@@ -160,6 +162,10 @@ WRONG_DOCUMENTS = [
     (json.dumps(DATA).replace("example", "exämple").encode("latin-1"), "not UTF-8"),
     (b"\x89PNG\r\n\x1a\n" + bytes(100), "UTF"),
     (b"[" * 100_000, "not JSON"),
+    (gzip.compress(json.dumps(DATA).encode(), mtime=0), "is compressed by gzip; unpack it first"),
+    (b"SQLite format 3\0" + bytes(100), "is a SQLite database"),
+    (b"PAR1" + bytes(100), "is Parquet"),
+    (edit(lambda d: d["users"][2].update(phone=1)), "'phone': unknown key; known keys: "),
 ]
 
 
@@ -415,6 +421,9 @@ def test_a_folder_that_is_not_whole_is_told(tmp_path: Path) -> None:
     meta = folder(tmp_path, "csv") / "meta.json"
     meta.unlink()
     assert "has no meta.json" in refused(tmp_path / "out", tmp_path / "payworld.db")
+    meta.write_text("")
+    message = refused(tmp_path / "out", tmp_path / "payworld.db")
+    assert "meta.json: is empty; expected an object" in message
     meta.write_text("{}")
     assert check(tmp_path / "out")["users"] == 6
 

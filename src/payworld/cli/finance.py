@@ -22,8 +22,8 @@ FORMATS = ("json", "jsonl", "csv", "parquet")
 DEFAULT_OUTPUT = {
     "json": Path("data/users.json"),
     "jsonl": Path("data/users.jsonl"),
-    "csv": Path("data/finance"),
-    "parquet": Path("data/finance"),
+    "csv": Path("data/finance_csv"),
+    "parquet": Path("data/finance_parquet"),
 }
 DEFAULT_DATABASE = "sqlite+aiosqlite:///data/payworld.db"
 TITLE = "gen finance: pass it with --config; a file may hold only the keys that it changes"
@@ -207,6 +207,13 @@ def _target(output: Path | None, file_format: str | None) -> tuple[Path, str]:
         )
     if output is not None and not output.name and file_format in ("json", "jsonl"):
         raise UsageError(f"--output = {str(output)!r}: expected the name of a file")
+    if ending in ("gz", "zst", "zip", "bz2", "xz"):
+        raise UsageError(
+            f"--output = {str(output)!r} ends in .{ending}, but gen finance does not compress: "
+            "leave the ending out"
+        )
+    if output == Path("-"):
+        raise UsageError("--output = '-': gen finance writes files; name one, such as data/u.json")
     return output or DEFAULT_OUTPUT[file_format], file_format
 
 

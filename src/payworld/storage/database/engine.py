@@ -73,7 +73,7 @@ def naming_database(url: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def open_engine(url: str) -> AsyncIterator[AsyncEngine]:
-    """Open an engine for a URL and dispose of it; the folder of a SQLite file is made.
+    """Open an engine for a URL and dispose of it; connecting makes a SQLite file's folder.
 
     A server is called at once, so that one that is down is told before any work is done.
     """
@@ -82,11 +82,11 @@ async def open_engine(url: str) -> AsyncIterator[AsyncEngine]:
     from sqlalchemy.ext.asyncio import create_async_engine
 
     is_sqlite = parsed.get_backend_name() == "sqlite"
-    if is_sqlite:
-        _make_folder(parsed.database)
     engine = create_async_engine(parsed, connect_args=connect_args)
     try:
         if is_sqlite:
+            # A file that is refused before anything is written leaves no folder.
+            event.listen(engine.sync_engine, "do_connect", lambda *_: _make_folder(parsed.database))
             event.listen(engine.sync_engine, "do_connect", _try_sqlite)
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         else:

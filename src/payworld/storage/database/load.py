@@ -179,11 +179,13 @@ def _refuse_duplicates(connection: Connection, batch: Batch, source: str) -> Non
         column = table.columns[field]
         for first in range(0, len(values), _LOOKUP_ROWS):
             part = values[first : first + _LOOKUP_ROWS]
-            taken = connection.execute(select(column).where(column.in_(part)).limit(1)).scalar()
-            if taken is not None:
+            found = select(column).where(column.in_(part))
+            taken = set(connection.execute(found).scalars())
+            if taken:
+                row = next(row for row, value in enumerate(values) if value in taken)
                 raise ConflictError(
-                    f"{source}: {batch.place(values.index(taken))}.{field} = {shown(taken)}: the "
-                    "database has it already; nothing was changed"
+                    f"{source}: {batch.place(row)}.{field} = {shown(values[row])}: the database "
+                    "has it already; nothing was changed"
                 )
 
 

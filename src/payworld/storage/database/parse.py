@@ -9,9 +9,18 @@ import orjson
 
 from payworld.errors import StorageError
 
-__all__ = ["BOM", "Literal", "parse_json"]
+__all__ = ["BOM", "EXPECTED", "Literal", "parse_json"]
 
+EXPECTED = "users, accounts and transactions"
 BOM = b"\xef\xbb\xbf"
+# How files begin that are taken for JSON by their names.
+_OTHER_KINDS = {
+    b"\x1f\x8b": "is compressed by gzip; unpack it first",
+    b"(\xb5/\xfd": "is compressed by zstd; unpack it first",
+    b"PK\x03\x04": "is a zip archive; unpack it first",
+    b"SQLite format 3\0": "is a SQLite database; expected a file that gen finance wrote",
+    b"PAR1": "is Parquet; let its name be that of its table, as in users.parquet",
+}
 # Digits and sign of the longest number of 64 bits: a longer one is kept as it is written.
 _LONGEST = 20
 
@@ -25,7 +34,13 @@ class Literal(str):
         return str(self)
 
 
-def parse_json(data: bytes, source: str, line: int | None = None, as_written: bool = False) -> Any:
+def parse_json(
+    data: bytes,
+    source: str,
+    line: int | None = None,
+    as_written: bool = False,
+    expected: str = EXPECTED,
+) -> Any:
     """Return parsed JSON; StorageError tells an encoding that is not UTF-8 from bad JSON.
 
     A number that JSON or 64 bits do not hold is a Literal, so that the check of its field can
@@ -36,6 +51,7 @@ def parse_json(data: bytes, source: str, line: int | None = None, as_written: bo
         source: the file, for messages.
         line: the number of the data's first line, if it is one of a file of many documents.
         as_written: whether large numbers are kept as the file has them.
+        expected: what an empty text should have held.
     """
     data = data.removeprefix(BOM)
     try:
@@ -44,6 +60,9 @@ def parse_json(data: bytes, source: str, line: int | None = None, as_written: bo
         problem = error
     else:
         return _with_literals(data)[0] if as_written else document
+    for mark, kind in _OTHER_KINDS.items():
+        if data.startswith(mark):
+            raise StorageError(f"{source}: {kind}") from problem
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:1000]:
         raise StorageError(f"{source}: looks like UTF-16 or UTF-32; save it as UTF-8") from problem
     try:
@@ -54,7 +73,7 @@ def parse_json(data: bytes, source: str, line: int | None = None, as_written: bo
             "UTF-8; save the file as UTF-8"
         ) from problem
     if not data.strip():
-        raise StorageError(f"{source}: is empty; expected users, accounts and transactions")
+        raise StorageError(f"{source}: is empty; expected {expected}")
     try:
         document, literals = _with_literals(data)
         # Python reads half of a pair of surrogates too, which no encoding holds.

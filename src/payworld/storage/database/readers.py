@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from payworld.errors import StorageError
-from payworld.storage.database.parse import BOM, Literal, parse_json
+from payworld.storage.database.parse import BOM, EXPECTED, Literal, parse_json
 from payworld.storage.database.records import BATCH_ROWS, COLUMNS, Batch, shown, unknown
 from payworld.storage.database.tables import read_csv, read_parquet
 from payworld.storage.files import naming
@@ -102,7 +102,9 @@ def _folder_source(path: Path, suffix: str) -> Source:
                 "whole. Run the command that made it again; in a folder of your own let meta.json "
                 "hold {}"
             )
-        yield _as_meta(parse_json(meta.read_bytes(), str(meta)), str(meta))
+        yield _as_meta(
+            parse_json(meta.read_bytes(), str(meta), expected="an object, {} at least"), str(meta)
+        )
         for table in TABLES:
             yield from read_table(path / f"{table}{suffix}", table)
 
@@ -153,7 +155,7 @@ def _read_lines(path: Path, as_written: bool) -> Iterator[Item]:
             yield from _from_lines(rows, places, path, metas)
             number = places.stop
     if number == 1:
-        raise StorageError(f"{path}: is empty; expected users, accounts and transactions")
+        raise StorageError(f"{path}: is empty; expected {EXPECTED}")
 
 
 def _from_lines(rows: list[Any], places: range, path: Path, metas: list[int]) -> Iterator[Item]:

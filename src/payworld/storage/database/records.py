@@ -231,7 +231,7 @@ def shown(value: Any) -> str:
 def unknown(key: str, known: Iterable[str]) -> str:
     """Return what to say about a key that is not known, with the nearest one that is."""
     known = sorted(known)
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
     return f"{shown(key)}: unknown key; {hint}"
 
