@@ -69,6 +69,16 @@ def test_a_password_in_the_endpoint_is_not_printed(
     assert "check the connection" in result.stderr
 
 
+def test_nor_is_it_with_a_traceback(
+    raw: tuple[Any, Faults], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://user:s3cr3tpw@127.0.0.1:9")
+    result = CliRunner().invoke(app, [*RUN, "--s3", "--debug"])
+    assert "Traceback" in result.stderr
+    assert "s3cr3tpw" not in result.output
+    assert raw[1].seen == []
+
+
 @pytest.mark.parametrize(
     ("kind", "said"), [("throttled", "throttling: try again"), ("expired", "renew the credentials")]
 )

@@ -133,5 +133,7 @@ def _unexpected(error: Exception) -> str:
 
 def _report(debug: bool, message: str) -> None:
     if debug:
-        traceback.print_exc()
+        from payworld.storage.s3_errors import without_passwords
+
+        say(without_passwords(traceback.format_exc()).rstrip())
     say(message)
