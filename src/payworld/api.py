@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import polars as pl
 
 from payworld.config import RunSettings, WorldConfig, validate
-from payworld.engine.decide import check_config
+from payworld.engine.decide import check_config, decide_incremental
 from payworld.engine.request import Held, Outcome, Request
 from payworld.engine.run import execute
 from payworld.engine.step import step_day
@@ -170,7 +170,8 @@ def generate(
     """Write the missing days to disk, as `gen` does: begin a world, or go on with the one there.
 
     A world is begun on `start_date` if there is none; `config` holds keys to change then. Returns
-    None where every day up to `end_date` is there already. Raises PayworldError.
+    None where every day up to `end_date` is there already. Raises PayworldError, for days before
+    the world's first one too.
     """
     state, output = Path(state_dir), Path(output_dir)
     last = _day(end_date, "end_date")
@@ -197,6 +198,7 @@ def generate(
             )
         else:
             chosen = validate(WorldConfig, keys, "config", base=world.config)
+            decide_incremental(world, start, last)
             check_config(world, chosen, accepted=False)
             first, mode = world.last_day + 1, "incremental"
         period = Period(first, last)

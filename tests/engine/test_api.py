@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,10 @@ def test_generate_refuses_another_configuration_and_a_world_without_a_start(
     generate(START, end_date=START, config=SMALL_WORLD, **places)
     with pytest.raises(UsageError, match="monthly_growth_rate"):
         generate(end_date=date(2024, 3, 2), config={"monthly_growth_rate": 0.5}, **places)
+    for start, end in ((date(2019, 1, 1), date(2024, 3, 2)), (None, START - timedelta(1))):
+        with pytest.raises(UsageError, match="the world begins on"):
+            generate(start, end_date=end, **places)
+    assert generate(START, end_date=START, **places) is None
 
 
 def test_the_package_offers_what_it_lists() -> None:

@@ -88,6 +88,9 @@ def combinations() -> Iterator[Bad]:
     yield Bad(("regenerate", "--start-date", "2024-02-02", "--end-date", "2024-02-01"),
               ("--start-date", "2024-02-02"))  # fmt: skip
     yield Bad((*NIGHTLY, "--date", "2023-12-31"), ("2023-12-31", "begins on 2024-01-30"))
+    for end in ("2024-01-30", "2024-03-01"):
+        yield Bad((*NIGHTLY, "--start-date", "2024-01-29", "--end-date", end),
+                  ("2024-01-29", "begins on 2024-01-30"))  # fmt: skip
     yield Bad((*INITIAL, "--start-date", "2024-01-01", "--end-date", "2024-01-02"),
               ("there is a world already", "--incremental", "--replace"))  # fmt: skip
     yield Bad((*NIGHTLY, "--seed", "7", "--date", "2024-03-01"), ("seed", "42", "7"))

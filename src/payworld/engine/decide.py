@@ -109,10 +109,11 @@ def decide_incremental(world: World | None, start: int | None, end: int) -> Deci
             "there is no world to go on with; make one: "
             "gen --initial --start-date YYYY-MM-DD --end-date YYYY-MM-DD"
         )
-    if end < world.start_day:
+    first_asked = end if start is None else min(start, end)
+    if first_asked < world.start_day:
         raise UsageError(
-            f"the world begins on {iso(world.start_day)}: {iso(end)} lies before it; expected a "
-            f"date from then on, up to {LAST_DATE}"
+            f"the world begins on {iso(world.start_day)}: {iso(first_asked)} lies before it; "
+            f"expected a date from then on, up to {LAST_DATE}"
         )
     if end <= world.last_day:
         return Decision("incremental", None, f"already generated through {iso(world.last_day)}")
