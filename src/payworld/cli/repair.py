@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -11,10 +13,13 @@ from payworld.cli import clock
 from payworld.cli.output import guarded, print_json, print_text, say
 from payworld.cli.settings import folder_options, read_settings
 from payworld.config import Config
-from payworld.errors import StateMissingError, UsageError
+from payworld.errors import StateMissingError, StorageError, UsageError
 from payworld.storage.session import check_paths, hold_world
 from payworld.storage.state_file import read_state
 from payworld.timeline import Period, iso, parse_date
+
+if TYPE_CHECKING:
+    from payworld.storage.repair import Recovery
 
 __all__ = ["recover_world", "regenerate_files", "verify_files"]
 
@@ -81,23 +86,54 @@ def verify_files(
             raise typer.Exit(1)
 
 
+@dataclass(frozen=True)
+class _Ahead:
+    """Files that tell of days after a world's last; `problem` is why the manifest tells nothing."""
+
+    resources: list[dict[str, Any]]
+    configuration: str | None
+    problem: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """Return the paths of the files, by name."""
+        return sorted(resource["path"] for resource in self.resources)
+
+
+def _files_ahead(output: Path, last_day: int) -> _Ahead:
+    """Return what a data folder has of the days after one: by its manifest, else by the names."""
+    from payworld.storage.manifest import read_manifest
+    from payworld.storage.style import data_files, days_of
+    from payworld.storage.taken_back import files_after
+
+    try:
+        manifest = (read_manifest(output) or {}) if output.is_dir() else {}
+        return _Ahead(files_after(output, last_day), manifest.get("configuration_sha256"))
+    except StorageError as error:
+        problem = str(error)
+    found = []
+    with suppress(StorageError, OSError):
+        for name in sorted(data_files(output), key=days_of):
+            start, end = days_of(name)
+            if end > iso(last_day):
+                found.append({"path": name, "period": {"start": start, "end": end}})
+    return _Ahead(found, None, problem)
+
+
 def recover_world(
     state_dir: Path | None, output_dir: Path | None, as_json: bool, debug: bool
 ) -> None:
     """Go back to the last state that verifies, and say what will be made again."""
     with guarded(debug, resume="run gen recover again"):
         from payworld.storage.lock import hold
-        from payworld.storage.manifest import read_manifest
         from payworld.storage.repair import recover_state
-        from payworld.storage.taken_back import files_after, how_to_remake
 
         config = _settings(state_dir, output_dir)
         state, output = Path(config.state_dir), Path(config.output_dir)
         with hold(state, None, clock.now_text()):
             done = recover_state(state, clock.now_stamp())
         last = iso(done.world.last_day)
-        ahead = files_after(output, done.world.last_day)
-        again = sorted(resource["path"] for resource in ahead)
+        ahead = _files_ahead(output, done.world.last_day)
         if as_json:
             print_json(
                 {
@@ -105,30 +141,38 @@ def recover_world(
                     "problem": done.problem,
                     "last_generated_date": last,
                     "moved_aside": done.aside and str(done.aside),
-                    "made_again": again,
+                    "made_again": ahead.names,
                 }
             )
-        if not done.problem:
+        if done.problem:
+            _tell_recovery(done, ahead, config)
+        else:
             say(f"the state verifies: the world is as of {last}; nothing to recover")
-            return
-        say(f"the damaged state: {done.problem}")
-        if done.aside is not None:
-            say(f"it was moved aside to {str(done.aside)!r}")
-        say(f"the world is as of {last} again, the last state that verifies")
-        if not ahead:
-            return
-        manifest = read_manifest(output) or {}
-        if manifest.get("configuration_sha256") != done.world.config.fingerprint:
-            say(
-                "the files after that day were made with another configuration: give it again, "
-                "with --config and --accept-config-changes"
-            )
-        until, options = how_to_remake(ahead)
+        if ahead.problem:
+            say(f"the files were told of by their names: {ahead.problem}")
+
+
+def _tell_recovery(done: Recovery, ahead: _Ahead, config: Config) -> None:
+    from payworld.storage.taken_back import how_to_remake
+
+    say(f"the damaged state: {done.problem}")
+    if done.aside is not None:
+        say(f"it was moved aside to {str(done.aside)!r}")
+    say(f"the world is as of {iso(done.world.last_day)} again, the last state that verifies")
+    if not ahead.resources:
+        return
+    if ahead.configuration not in (None, done.world.config.fingerprint):
         say(
-            f"the days from {iso(done.world.last_day + 1)} to {ahead[-1]['period']['end']} will be "
-            f"generated again, with equal bytes: {', '.join(again)}; to do it now: "
-            f"gen --incremental --date {until} {options}{folder_options(config)}"
+            "the files after that day were made with another configuration: give it again, "
+            "with --config and --accept-config-changes"
         )
+    until, options = how_to_remake(ahead.resources)
+    last = max(resource["period"]["end"] for resource in ahead.resources)
+    say(
+        f"the days from {iso(done.world.last_day + 1)} to {last} will be generated again, with "
+        f"equal bytes: {', '.join(ahead.names)}; to do it now: "
+        f"gen --incremental --date {until} {options}{folder_options(config)}"
+    )
 
 
 def regenerate_files(

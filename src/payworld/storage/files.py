@@ -167,8 +167,16 @@ def open_partial(path: Path, keep: int = 0) -> int:
     with naming(path, "write"):
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o644)
-        os.ftruncate(descriptor, keep)
-        os.lseek(descriptor, keep, os.SEEK_SET)
+        try:
+            os.ftruncate(descriptor, keep)
+            os.lseek(descriptor, keep, os.SEEK_SET)
+        except BaseException:
+            os.close(descriptor)
+            if not keep:
+                # Nothing in it is wanted.
+                with suppress(OSError):
+                    path.unlink()
+            raise
         return descriptor
 
 

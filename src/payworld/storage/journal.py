@@ -74,7 +74,12 @@ class Journal:
         except StorageError:
             remove(work)
             raise
-        return self._reopen()
+        try:
+            return self._reopen()
+        except StorageError:
+            # It holds nothing yet.
+            remove(self._path)
+            raise
 
     def _reopen(self) -> int:
         with naming(self._path, "write"):

@@ -80,16 +80,14 @@ def hold(state_dir: Path, output_dir: Path | None, since: str) -> Iterator[list[
     with ExitStack() as stack:
         descriptors = [stack.enter_context(locked_folder(folder)) for folder in folders]
         drop_dead_notes(state_dir)
-        try:
-            for folder in folders:
-                remove(folder / HOLDER)
-                with naming(folder / HOLDER, "write"):
-                    (folder / HOLDER).write_bytes(note)
-            yield descriptors
-        finally:
-            # The state's last: a signal in between leaves the one that leads to the other.
-            for folder in reversed(folders):
-                remove(folder / HOLDER)
+        # The state's is removed last: a signal in between leaves the one that leads to the other.
+        # And each is, whatever the other one's removal meets with.
+        for folder in folders:
+            remove(folder / HOLDER)
+            stack.callback(remove, folder / HOLDER)
+            with naming(folder / HOLDER, "write"):
+                (folder / HOLDER).write_bytes(note)
+        yield descriptors
 
 
 @contextmanager

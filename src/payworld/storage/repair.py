@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,21 +17,28 @@ from payworld.errors import (
     StorageError,
 )
 from payworld.storage.archive import ASIDE, ASIDE_FOLDER, drop_empty
-from payworld.storage.commit import discard_work, output_of, recover
+from payworld.storage.commit import NEXT_STATE, discard_work, output_of, recover
 from payworld.storage.files import (
     fsync_folder,
     make_below,
     naming,
     read_bytes,
+    remove,
     replace_file,
     write_durably,
 )
 from payworld.storage.journal import JOURNAL, read_journal
 from payworld.storage.lock import is_free
+from payworld.storage.manifest import STAGED
 from payworld.storage.state_file import PREVIOUS, STATE, read_world, state_checksum, way_out
+from payworld.storage.style import is_work_file
 from payworld.world.state import World
 
 __all__ = ["Recovery", "recover_state"]
+
+COPY = f".{STATE}.recovered"
+# What else an unfinished run may leave beside the state.
+STATE_WORK = (NEXT_STATE, f"{JOURNAL}.next", f".{PREVIOUS}.next")
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,8 @@ def recover_state(state_dir: Path, stamp: str) -> Recovery:
     """Put the last state that verifies in place of a damaged one. Call it with the world held.
 
     A commit that was decided and cut short is finished first: its own state may be the good one.
-    Raises StateError where no state verifies; nothing is changed then.
+    Raises StateError where no state verifies, StorageError where something stands in the way;
+    nothing is moved then.
     """
     with suppress(StateError, StorageError, ConflictError):
         recover(state_dir)
@@ -83,32 +92,58 @@ def recover_state(state_dir: Path, stamp: str) -> Recovery:
     if world is None:
         kind = StateCorruptError if there else StateMissingError
         raise kind(f"{str(current)!r}: {problem}. Nothing was changed. {way_out(state_dir)}")
+    work = _work_of(state_dir)
+    _check_removable(state_dir, work)
     drop_empty(state_dir)
-    aside = None
-    if there:
-        aside = state_dir / ASIDE / stamp / STATE
-        make_below(aside.parent, state_dir, ASIDE_FOLDER)
-    # The copy is whole before the damaged file gives up its name.
-    copy = state_dir / f".{STATE}.recovered"
-    write_durably(copy, read_bytes(previous))
-    if aside is not None:
-        with naming(current, "move aside"):
-            current.rename(aside)
-        fsync_folder(aside.parent)
-    # Before the state verifies: a recovery that was cut short would find nothing to do after it.
-    _forget_journal(state_dir)
-    replace_file(copy, current)
+    aside = state_dir / ASIDE / stamp / STATE if there else None
+    copy = state_dir / COPY
+
+    def make_aside() -> None:
+        if aside is not None:
+            make_below(aside.parent, state_dir, ASIDE_FOLDER)
+
+    try:
+        make_aside()
+        # The copy is whole before the damaged file gives up its name.
+        write_durably(copy, read_bytes(previous))
+        # Before the state verifies: a recovery that was cut short would find nothing to do then.
+        discard_work(state_dir, work, frozenset())
+        remove(state_dir / JOURNAL)
+        if aside is not None:
+            # Empty as it was, it went with the work.
+            make_aside()
+            with naming(current, "move aside"):
+                current.rename(aside)
+            fsync_folder(aside.parent)
+        replace_file(copy, current)
+    except StorageError:
+        if not there or os.path.lexists(current):
+            # Nothing has been moved.
+            with suppress(StorageError):
+                remove(copy)
+            drop_empty(state_dir)
+        raise
     return Recovery(world, aside, problem)
 
 
-def _forget_journal(state_dir: Path) -> None:
-    """Drop the unfinished work of runs that began from the damaged state."""
+def _work_of(state_dir: Path) -> set[Path]:
+    """Return the data folder of an unfinished run that began from the damaged state, if any."""
     records = _safe_journal(state_dir)
     # Another world may be at work there by now.
-    folders = {folder for r in records[:1] if is_free(folder := output_of(state_dir, r))}
-    discard_work(state_dir, folders, frozenset())
-    with naming(state_dir / JOURNAL, "remove"):
-        (state_dir / JOURNAL).unlink(missing_ok=True)
+    return {folder for r in records[:1] if is_free(folder := output_of(state_dir, r))}
+
+
+def _check_removable(state_dir: Path, output_dirs: set[Path]) -> None:
+    """Raise StorageError for a folder with the name of a work file, which could not be removed."""
+    paths = [state_dir / name for name in (JOURNAL, *STATE_WORK, COPY)]
+    for folder in output_dirs:
+        with naming(folder, "read"):
+            names = [path.name for path in folder.iterdir()]
+        paths += [folder / name for name in names if name == STAGED or is_work_file(name)]
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            with naming(path, "remove"):
+                raise IsADirectoryError(errno.EISDIR, "", str(path))
 
 
 def _safe_journal(state_dir: Path) -> list[dict[str, str]]:
