@@ -10,9 +10,15 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
 from tests.builders import SMALL_WORLD, Folders
 from tests.faults.driver import FaultServer
 from tests.faults.worlds import check_message, contents
+
+from payworld.config.types import is_plain_text
+from payworld.schema import MERCHANTS
+from payworld.storage.csv import csv_header, write_csv_text
 
 DAY = "2024-03-10"
 
@@ -32,6 +38,7 @@ HOSTILE = [
     "//", "--", "'; DROP TABLE merchants; --", "<script>alert(1)</script>", "${HOME}", "`id`",
     "{{x}}", "%s%n", "x" * 100, "x" * 101, "é" * 100, "a" * 10_000, "M000001", "[1]", "{'a': 1}",
     "1d", "1L", "1j", "0b1", "0o7", "1e", "e1", "1e400", "i", "nan(1)", "NIL", "nil", "undefined",
+    "'Round Here'", "'x", "x'", "a,'b", "a',b", "Joe's, Ann's", "a 'b' c", "a,b\\", "a\\\"b",
     "epoch", "today", "now", "infinity", "1 day", "P1D", "00:00:00Z", "1/2/2024", "2024-W01",
 ]  # fmt: skip
 
@@ -87,9 +94,9 @@ def misread(path: Path, text: str) -> list[str]:
     wrong = []
     for name, read in READERS[path.suffix[1:]].items():
         found = read(path)
-        for column, given in found.items():
-            if not given or any(value != text or type(value) is not str for value in given):
-                wrong.append(f"{name}: {column} = {given[:1]!r}")
+        for column, values in found.items():
+            if not values or any(value != text or type(value) is not str for value in values):
+                wrong.append(f"{name}: {column} = {values[:1]!r}")
     return wrong
 
 
@@ -129,8 +136,6 @@ def test_hostile_text_is_refused_or_read_back_equal(
 
 @pytest.mark.slow
 def test_all_that_is_not_refused_can_stand_in_one_file(faults: FaultServer, tmp_path: Path) -> None:
-    from payworld.config.types import is_plain_text
-
     accepted = []
     for text in HOSTILE:
         try:
@@ -157,3 +162,81 @@ def test_all_that_is_not_refused_can_stand_in_one_file(faults: FaultServer, tmp_
     assert len(set(read["csv"])) > len(names) / 2
     assert all(found == read["csv"] for found in read.values())
     assert faults.run("verify", *folders.options).code == 0
+
+
+PIECES = [
+    "'", "''", '"', '""', "\\", ",", ";", "|", " ", "a", "Z", "é", "7", "e", ".", ":", "-", "/",
+    "#", "_", "NA", "null", "None", "nan", "true", "T", "007", "1e5", "2024-01-01", "10:00 AM",
+    "Jan 1 2024",
+]  # fmt: skip
+
+
+def is_accepted(text: str) -> bool:
+    try:
+        return is_plain_text(text) == text
+    except ValueError:
+        return False
+
+
+words = st.lists(st.sampled_from(PIECES), min_size=1, max_size=7).map("".join).filter(is_accepted)
+
+
+def merchant_rows(names: list[str], industries: list[str], rows: int) -> pl.DataFrame:
+    """Return rows as a merchants file has them, names and industries in turn."""
+    fixed = {
+        "address": "123 Main St", "city": "New York", "state": "NY", "zip_code": "10001",
+        "phone": "212-555-0111", "mdr_rate": "0.0320", "size_category": "small",
+        "creation_date": DAY, "effective_date": DAY, "status": "active",
+        "last_transaction_date": DAY, "version": "1", "change_type": "initial", "churn_date": None,
+    }  # fmt: skip
+    columns: dict[str, list[str | None]] = {name: [value] * rows for name, value in fixed.items()}
+    columns["merchant_id"] = [f"M{row:06d}" for row in range(1, rows + 1)]
+    columns["email"] = [f"sales@m{row:06d}.example" for row in range(1, rows + 1)]
+    columns["merchant_name"] = [names[row % len(names)] for row in range(rows)]
+    columns["industry"] = [industries[row % len(industries)] for row in range(rows)]
+    order = [column.name for column in MERCHANTS.columns]
+    return pl.DataFrame(columns, schema=dict.fromkeys(order, pl.String))
+
+
+@pytest.mark.slow
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@given(
+    names=st.lists(words, min_size=1, max_size=4),
+    industries=st.lists(words, min_size=1, max_size=2),
+    rows=st.sampled_from([1, 2, 5, 20]),
+)
+@example(names=["'Round Here'"], industries=["retail"], rows=20)
+@example(names=["x'", "a,b"], industries=["retail"], rows=5)
+@example(names=["a,'b"], industries=["retail"], rows=2)
+@example(names=["Z a"], industries=["a,',"], rows=20)
+@example(names=["a b"], industries=[",_b '", "a b"], rows=20)
+@example(names=["a b"], industries=[",Z '}b", "a,b,\\"], rows=2)
+def test_what_is_accepted_is_read_back_equal_whatever_stands_beside_it(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], industries: list[str], rows: int
+) -> None:
+    assume(all(map(is_accepted, [*names, *industries])))
+    frame = merchant_rows(names, industries, rows)
+    path = tmp_path_factory.mktemp("rows") / "merchants.csv"
+    path.write_bytes(csv_header(frame.columns) + write_csv_text(frame))
+    for name, reader in READERS["csv"].items():
+        found = reader(path)
+        for column in COLUMNS:
+            assert found[column] == frame[column].to_list(), (name, column)
+
+
+@pytest.mark.parametrize("text", ["Joe's", "Ann's & Joe's", "it's, well, fine", "a\\b", 'the "a"'])
+def test_apostrophes_backslashes_and_quotes_within_a_name_are_fine(text: str) -> None:
+    assert is_plain_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("'Round Here'", "an apostrophe must not stand"), ("'Twas", "an apostrophe must not stand"),
+        ("a,'b", "an apostrophe must not stand"), ("a,b\\", "a backslash must not stand"),
+        ('a\\"b', "a backslash must not stand"),
+    ],
+)  # fmt: skip
+def test_what_a_reader_takes_for_the_dialect_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        is_plain_text(text)

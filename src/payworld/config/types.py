@@ -58,6 +58,12 @@ _READ_AS_OTHER = re.compile(
 )
 
 
+# What makes DuckDB, which guesses a file's dialect from its text, take an apostrophe for the quote
+# or a backslash for the escape, and with it misread rows that hold none.
+_TAKEN_FOR_QUOTE = re.compile(r"^'|'$|,'|',")
+_TAKEN_FOR_ESCAPE = re.compile(r"\\(\"|$)")
+
+
 class Section(BaseModel):
     """A part of the configuration: frozen, unknown keys rejected; lives for a run."""
 
@@ -88,6 +94,16 @@ def is_plain_text(text: str) -> str:
         raise ValueError("must not be empty or begin or end with white space")
     if text[0] in "=+-@":
         raise ValueError(f"must not begin with {text[0]!r}: spreadsheets would run it as a formula")
+    if _TAKEN_FOR_QUOTE.search(text):
+        raise ValueError(
+            "an apostrophe must not stand at the beginning, at the end or beside a comma: readers "
+            "take it for the quote of the file"
+        )
+    if _TAKEN_FOR_ESCAPE.search(text):
+        raise ValueError(
+            "a backslash must not stand at the end or before a double quote: readers take it for "
+            "the escape of the file"
+        )
     if text.lower() in _READ_AS_NULL:
         raise ValueError("readers take this word for a missing value")
     if not any(char.isalpha() for char in text) or _READ_AS_OTHER.fullmatch(text.lower()):

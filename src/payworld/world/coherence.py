@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from payworld.config.model import BIRTH_KEYS, SIZES
-from payworld.errors import StateCorruptError
 from payworld.timeline import day_of_month, iso, month_key
 from payworld.world.arrays import BoolArray, IntArray
 from payworld.world.leaf_types import refusal
@@ -114,7 +113,7 @@ def _check_payments(world: World) -> None:
 def _check_month(world: World) -> None:
     month, merchants = world.month, world.merchants
     if month is None:
-        raise StateCorruptError("month: missing")
+        raise refusal("month", None, "an object")
     if month.key != month_key(world.last_day):
         expected = f"{month_key(world.last_day)!r}, the month of the last_generated_date"
         raise refusal("month.key", month.key, expected)
