@@ -221,7 +221,7 @@ def test_bad_samples_are_refused() -> None:
         sample_entities(catalog, 5, weight="wieght")
     with pytest.raises(UsageError, match="n = -1"):
         sample_timestamps(-1, "2024-01-01", "2024-01-02")
-    with pytest.raises(ConfigError, match="start_date"):
+    with pytest.raises(ConfigError, match="end = '2024-01-02': start 2024-01-03 is after it"):
         sample_timestamps(5, "2024-01-03", "2024-01-02")
 
 

@@ -178,7 +178,7 @@ def sample_timestamps(
         temporal = _checked(TemporalConfig, wanted, "sample_timestamps")
     except ConfigError as error:
         # The keys are this function's arguments, but for two names.
-        raise UsageError(re.sub(r"\b(start|end)_date\b", r"\1", str(error))) from error
+        raise ConfigError(re.sub(r"\b(start|end)_date\b", r"\1", str(error))) from error
     calendar = make_calendar(temporal, LabelConfig())
     low = _point(calendar, start, temporal.zone, 0.0)
     high = _point(calendar, end, temporal.zone, 1.0)
