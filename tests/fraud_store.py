@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
+from tests.object_store import pass_answer_on
 
 SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLE"  # noqa: S105  # no one's: AWS's example
 KEY_ID = "AKIDEXAMPLE1234"
@@ -73,14 +74,7 @@ class _Proxy(BaseHTTPRequestHandler):
             connection.request(self.command, self.path, self._body(), headers)
             answer = connection.getresponse()
             data = answer.read()
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in ("transfer-encoding", "connection", "date", "server"):
-                self.send_header(name, value)
-        if answer.getheader("Content-Length") is None:
-            self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        pass_answer_on(self, answer, data)
 
     def _fail(self, kind: str) -> None:
         if kind == "break":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -62,6 +62,18 @@ class Faults:
         return [str(request) for request in self.seen if request.method in methods]
 
 
+def pass_answer_on(handler: BaseHTTPRequestHandler, answer: HTTPResponse, data: bytes) -> None:
+    """Give the client of a proxy what the server behind it has answered."""
+    handler.send_response(answer.status)
+    for name, value in answer.getheaders():
+        if name.lower() not in ("transfer-encoding", "connection", "date", "server"):
+            handler.send_header(name, value)
+    if answer.getheader("Content-Length") is None:
+        handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    handler.wfile.write(data)
+
+
 class _Proxy(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     store: "ObjectStore"
@@ -107,14 +119,7 @@ class _Proxy(BaseHTTPRequestHandler):
         if not answers:
             self._cut()
             return
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in ("transfer-encoding", "connection", "date", "server"):
-                self.send_header(name, value)
-        if answer.getheader("Content-Length") is None:
-            self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        pass_answer_on(self, answer, data)
 
     def _fail(self, kind: str) -> None:
         if kind == "break":

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from payworld.config.model import Shares
 from payworld.config.types import AmountRange, Count, Factor, Number, Section, Share, Text
 from payworld.datasets.personal_finance import catalog
+from payworld.datasets.personal_finance.payees import (
+    Bills,
+    Hours,
+    ShopHours,
+    SpendingRules,
+    merchants_of,
+)
 from payworld.randomness import MAX_SEED
 from payworld.storage.finance_files import CATEGORIES
 
@@ -29,12 +36,6 @@ def _rising_whole(bounds: tuple[int, int]) -> tuple[int, int]:
     return bounds
 
 
-def _some_hour(weights: tuple[float, ...]) -> tuple[float, ...]:
-    if not math.fsum(weights) > 0:
-        raise ValueError("at least one hour must have a weight above 0")
-    return weights
-
-
 def _rising_numbers(bounds: tuple[float, float]) -> tuple[float, float]:
     if bounds[0] > bounds[1]:
         raise ValueError(f"the range is upside down: {bounds[0]} > {bounds[1]}")
@@ -48,9 +49,8 @@ def _two_decimals(value: float) -> float:
 
 
 _Days = Annotated[Count, Field(ge=MIN_DAYS, le=3650)]
-_Hours = Annotated[
-    tuple[Factor, ...], Field(min_length=24, max_length=24), AfterValidator(_some_hour)
-]
+_Skew = Annotated[Number, Field(ge=0.1, le=10)]
+_SKEW = "0.1 to 10; 1: all equally likely; the more, the lower"
 _Percent = Annotated[Number, Field(ge=0, le=100), AfterValidator(_two_decimals)]
 
 
@@ -89,111 +89,13 @@ class Rhythms(Section):
         return self
 
 
-class Merchant(Section):
-    """Where money goes, and the prices there."""
+class PayReach(Section):
+    """How far up the range of amounts pay reaches: the more often, the smaller it is."""
 
-    name: Text = Field(description="what the statement shows")
-    prices: AmountRange = Field(description="USD, from and to; cut to transactions.expense_range")
-
-
-class Shop(Merchant):
-    """A merchant that sells at hours of its own, or at those of its category."""
-
-    hours: Literal["usual", "morning", "meals", "daytime"] = Field(
-        "usual", description="usual: the category's hour_weights; others: see shop_hours"
-    )
-
-
-_Merchants = Annotated[tuple[Merchant, ...], Field(min_length=1, max_length=1000)]
-_Shops = Annotated[tuple[Shop, ...], Field(min_length=1, max_length=1000)]
-
-
-def _merchants(rows: catalog.Prices) -> tuple[Merchant, ...]:
-    return tuple(Merchant(name=name, prices=(low, high)) for name, low, high in rows)
-
-
-def _shops(rows: catalog.Shops) -> tuple[Shop, ...]:
-    keys = ("name", "low", "high", "hours")
-    shops = [dict(zip(keys, row, strict=False)) for row in rows]
-    return tuple(
-        Shop.model_validate(
-            {
-                "name": shop["name"],
-                "prices": (shop["low"], shop["high"]),
-                "hours": shop.get("hours", "usual"),
-            }
-        )
-        for shop in shops
-    )
-
-
-class ShopHours(Section):
-    """When merchants sell that keep other hours than their category."""
-
-    morning: _Hours = Field(
-        catalog.MORNING_HOURS, description="24 relative weights, midnight first, local time"
-    )
-    meals: _Hours = Field(
-        catalog.RESTAURANT_HOURS, description="24 relative weights, midnight first, local time"
-    )
-    daytime: _Hours = Field(
-        catalog.DAYTIME_HOURS, description="24 relative weights, midnight first, local time"
-    )
-
-
-class Spending(Section):
-    """One category of expenses."""
-
-    weekend_factor: Factor = Field(
-        description="how much busier a Saturday or Sunday is than another day, 0 to 100"
-    )
-    hour_weights: _Hours = Field(description="24 relative weights, midnight first, local time")
-    merchants: _Shops = Field(description="who is paid, equally likely before habits")
-
-    @model_validator(mode="after")
-    def _weekends_count(self) -> Self:
-        if self.weekend_factor < 0.01:
-            raise ValueError("weekend_factor must be at least 0.01")
-        return self
-
-
-def _spending(weekend: float, hours: catalog.Hours, rows: catalog.Shops) -> Spending:
-    return Spending(weekend_factor=weekend, hour_weights=hours, merchants=_shops(rows))
-
-
-class SpendingRules(Section):
-    """What people choose to spend, by category."""
-
-    FOOD_AND_DRINK: Spending = Field(
-        _spending(1.7, catalog.MEAL_HOURS, catalog.FOOD), description="groceries and eating out"
-    )
-    GENERAL_MERCHANDISE: Spending = Field(
-        _spending(1.3, catalog.BUSINESS_HOURS, catalog.MERCHANDISE), description="shops"
-    )
-    TRANSPORTATION: Spending = Field(
-        _spending(0.7, catalog.TRAVEL_HOURS, catalog.TRANSPORTATION), description="getting around"
-    )
-    ENTERTAINMENT: Spending = Field(
-        _spending(2.2, catalog.OUTING_HOURS, catalog.ENTERTAINMENT), description="going out"
-    )
-    HEALTHCARE: Spending = Field(
-        _spending(0.3, catalog.CARE_HOURS, catalog.HEALTHCARE), description="care and pharmacies"
-    )
-
-
-class Bills(Section):
-    """Payments that come back every month with nearly the same amount."""
-
-    variation: Annotated[Number, Field(ge=0, le=0.5)] = Field(
-        description="how far a payment may lie from its usual amount, 0 to 0.5 of it"
-    )
-    hour_weights: _Hours = Field(
-        catalog.NIGHT_BATCH_HOURS, description="24 relative weights, midnight first, local time"
-    )
-    merchants: _Merchants = Field(
-        description="who is paid; a person's bills follow one another in this list, from an "
-        "equally likely start, so companies of one kind stand far apart"
-    )
+    weekly: Share = Field(0.5, description="share of income.amount_range, 0 to 1")
+    biweekly: Share = Field(0.8, description="share of income.amount_range, 0 to 1")
+    semi_monthly: Share = Field(0.9, description="share of income.amount_range, 0 to 1")
+    monthly: Share = Field(1.0, description="share of income.amount_range, 0 to 1")
 
 
 class Income(Section):
@@ -206,7 +108,13 @@ class Income(Section):
     rhythms: Rhythms = Field(
         Rhythms(), description="how often people are paid (shares: US establishments, BLS 2023)"
     )
-    hour_weights: _Hours = Field(
+    reach: PayReach = Field(
+        PayReach(), description="how far up amount_range the pay of each rhythm goes"
+    )
+    thursday_share: Share = Field(
+        0.2, description="share of weekly and biweekly pay on Thursdays; the rest is on Fridays"
+    )
+    hour_weights: Hours = Field(
         catalog.PAY_HOURS, description="24 relative weights, midnight first, local time"
     )
     employers: Annotated[tuple[Text, ...], Field(min_length=1, max_length=1000)] = Field(
@@ -235,9 +143,11 @@ class Accounts(Section):
     checking_balance: AmountRange = Field((50.0, 15_000.0), description="USD, skewed low")
     savings_balance: AmountRange = Field((100.0, 60_000.0), description="USD, skewed low")
     credit_limit: AmountRange = Field((1_000.0, 25_000.0), description="USD, in steps of 100")
+    limit_skew: _Skew = Field(1.5, description=_SKEW)
     utilisation: Annotated[tuple[Share, Share], AfterValidator(_rising_numbers)] = Field(
-        (0.0, 0.95), description="a card's balance as a share of its limit, skewed low"
+        (0.0, 0.95), description="a card's balance as a share of its limit"
     )
+    utilisation_skew: _Skew = Field(1.7, description=_SKEW)
     apr_range: Annotated[tuple[_Percent, _Percent], AfterValidator(_rising_numbers)] = Field(
         (12.99, 29.99), description="percent a year, 2 decimals"
     )
@@ -273,6 +183,9 @@ class Transactions(Section):
     subscription_share: Share = Field(
         0.5, description="share of ENTERTAINMENT that is monthly subscriptions"
     )
+    habit_skew: _Skew = Field(
+        2.0, description="0.1 to 10; 1: all merchants alike; the more, the fewer a person goes to"
+    )
 
 
 class FinanceConfig(Section):
@@ -292,10 +205,11 @@ class FinanceConfig(Section):
     )
     income: Income = Field(Income(), description="pay, in a rhythm")
     utilities: Bills = Field(
-        Bills(variation=0.04, merchants=_merchants(catalog.UTILITIES)), description="monthly bills"
+        Bills(variation=0.04, merchants=merchants_of(catalog.UTILITIES)),
+        description="monthly bills",
     )
     subscriptions: Bills = Field(
-        Bills(variation=0.0, merchants=_merchants(catalog.SUBSCRIPTIONS)),
+        Bills(variation=0.0, merchants=merchants_of(catalog.SUBSCRIPTIONS)),
         description="monthly entertainment",
     )
     spending: SpendingRules = Field(SpendingRules(), description="everything else")

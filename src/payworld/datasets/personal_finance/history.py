@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from payworld.datasets.personal_finance.config import RHYTHMS
 from payworld.datasets.personal_finance.draws import Words, uniforms
 from payworld.datasets.personal_finance.people import CREDIT_CARD, Accounts
 from payworld.datasets.personal_finance.recurring import bill_days, bill_streams, pay_days
@@ -157,8 +158,7 @@ def _fill_income(seed: int, rows: _Rows, rules: Rules, columns: _Columns) -> Non
     income = rules.config.income
     low, high = (round(bound * 100) for bound in income.amount_range)
     level = uniforms(seed, "pay.level", pay.account_key + series.stream.astype(np.uint64))
-    # The more often, the smaller: a weekly payment lies in the lower half.
-    level *= np.array([0.5, 0.8, 0.9, 1.0])[rhythm]
+    level *= np.array([getattr(income.reach, name) for name in RHYTHMS])[rhythm]
     usual = low + (high - low) * level
     amount = _around(seed, pay.key, usual, income.variation, (low, high))
     columns[0][at], columns[1][at] = days, -amount
@@ -238,7 +238,7 @@ def _habits(seed: int, rows: _Rows, group: int, rules: Rules) -> IntArray:
     """Return merchants, each person with favourites of their own."""
     n = int(rules.name_count[group])
     favourite = uniforms(seed, f"habit.{GROUPS[group]}", rows.person_key) * n
-    away = uniforms(seed, "habit.away", rows.key) ** 2 * n
+    away = uniforms(seed, "habit.away", rows.key) ** rules.config.transactions.habit_skew * n
     return np.asarray(
         (favourite.astype(np.int64) + away.astype(np.int64)) % n + rules.first_name[group]
     )

@@ -133,12 +133,13 @@ def make_details(seed: int, low: Words, subtype: IntArray, config: FinanceConfig
     rules = config.accounts
     is_card = subtype == CREDIT_CARD
     lowest, highest = (round(bound * 100) for bound in rules.credit_limit)
-    share = uniforms(seed, "account.limit", low) ** 1.5
+    share = uniforms(seed, "account.limit", low) ** rules.limit_skew
     steps = whole_numbers(share, -(-lowest // 10_000), max(highest // 10_000, -(-lowest // 10_000)))
     # A range without a multiple of 100 dollars has its upper end alone.
     limit = np.minimum(steps * 10_000, highest)
     least, most = rules.utilisation
-    used = least + (most - least) * uniforms(seed, "account.utilisation", low) ** 1.7
+    share = uniforms(seed, "account.utilisation", low) ** rules.utilisation_skew
+    used = least + (most - least) * share
     ranges = np.array([rules.checking_balance, rules.savings_balance, (1.0, 1.0)])[subtype] * 100
     share = uniforms(seed, "account.balance", low)
     held = ranges[:, 0] * (ranges[:, 1] / ranges[:, 0]) ** share

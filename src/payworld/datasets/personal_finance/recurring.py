@@ -130,8 +130,8 @@ def pay_days(
     employer = people + series.stream.astype(np.uint64)
     table = np.stack(
         [
-            _weekly(seed, employer, series.step, 7, rules.as_of),
-            _weekly(seed, employer, series.step, 14, rules.as_of),
+            _weekly(seed, employer, series.step, 7, rules),
+            _weekly(seed, employer, series.step, 14, rules),
             _semi_monthly(series.step, rules.as_of),
             _monthly(seed, employer, history, (series.step, longest), rules.as_of),
         ],
@@ -140,10 +140,11 @@ def pay_days(
     return table[np.arange(len(rhythm)), rhythm], series, rhythm
 
 
-def _weekly(seed: int, keys: Words, step: IntArray, days: int, as_of: int) -> IntArray:
+def _weekly(seed: int, keys: Words, step: IntArray, days: int, rules: Rules) -> IntArray:
     """Return paydays every 7 or 14 days, on Fridays mostly, otherwise on Thursdays."""
-    payday = _FRIDAY - (uniforms(seed, "pay.weekday", keys) < 0.2)
-    newest = as_of - 1 - (as_of - 1 + 6 - payday) % 7
+    on_thursday = uniforms(seed, "pay.weekday", keys) < rules.config.income.thursday_share
+    payday = _FRIDAY - on_thursday
+    newest = rules.as_of - 1 - (rules.as_of - 1 + 6 - payday) % 7
     skipped = uniforms(seed, "pay.week", keys) < 0.5
     return np.asarray(newest - np.where(days == 14, 7 * skipped, 0) - days * step)
 

@@ -7,14 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from payworld.datasets.personal_finance.config import (
-    CATEGORIES,
-    Bills,
-    FinanceConfig,
-    Merchant,
-    Shop,
-    Spending,
-)
+from payworld.datasets.personal_finance.config import CATEGORIES, FinanceConfig
+from payworld.datasets.personal_finance.payees import Bills, Merchant, Shop, Spending
 from payworld.timeline import weekday
 from payworld.world.arrays import FloatArray, IntArray
 
