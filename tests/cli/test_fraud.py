@@ -290,5 +290,5 @@ def test_a_full_device_behind_standard_output_is_told(option: str) -> None:
             check=False,
         )
     assert result.returncode == 1
-    assert "the device of standard output is full" in result.stderr
+    assert "cannot write to standard output: No space left on device" in result.stderr
     assert "unexpected" not in result.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -125,9 +124,6 @@ def guarded(
 def _unexpected(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "error: out of memory; fewer --workers need less"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
-        # Files are named in errors of their own: it is standard output.
-        return "error: cannot write what was asked for: the device of standard output is full"
     return f"error: unexpected {type(error).__name__}: {error}; --debug shows where"
 
 
