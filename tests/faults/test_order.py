@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,8 @@ Operations = list[list[str]]
 
 _CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)")
 _DESCRIPTOR = re.compile(r"^\d+<([^>]*)>")
+_UNFINISHED = " <unfinished ...>"
+_RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 _NAMES = re.compile(r'"([^"]*)"')
 _TRACED = "openat,write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,mkdir"
 
@@ -24,6 +26,24 @@ def recorded(faults: FaultServer, _: Folders, arguments: list[str], often: bool)
     ended = faults.run(*arguments, patches=OFTEN if often else None)
     assert ended.code == 0, ended.stderr
     return [["rename" if name == "replace" else name, *paths] for name, *paths in ended.done]
+
+
+def whole_lines(lines: list[str]) -> Iterator[str]:
+    """Yield the calls as they end: one that another thread came between has two lines."""
+    begun: dict[str, str] = {}
+    for line in lines:
+        thread, _, call = line.partition(" ")
+        if call.endswith(_UNFINISHED):
+            begun[thread] = line.removesuffix(_UNFINISHED)
+        elif resumed := _RESUMED.match(call.lstrip()):
+            yield begun.pop(thread) + resumed[1]
+        else:
+            yield line
+
+
+def test_a_call_that_another_came_between_counts_when_it_ends() -> None:
+    lines = ["7 fsync(3</a> <unfinished ...>", '8 unlink("/b") = 0', "7 <... fsync resumed>) = 0"]
+    assert [*whole_lines(lines)] == ['8 unlink("/b") = 0', "7 fsync(3</a>) = 0"]
 
 
 def traced(_: FaultServer, folders: Folders, arguments: list[str], often: bool) -> Operations:
@@ -38,7 +58,7 @@ def traced(_: FaultServer, folders: Folders, arguments: list[str], often: bool) 
         check=True, capture_output=True,
     )  # fmt: skip
     found = []
-    for line in log.read_text().splitlines():
+    for line in whole_lines(log.read_text().splitlines()):
         call = _CALL.match(line)
         if call is None or call[3].startswith("-"):
             continue
