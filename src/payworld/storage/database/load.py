@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ __all__ = ["IF_EXISTS", "check_driver", "check_mode", "load_data_from_json", "lo
 
 IF_EXISTS = ("fail", "replace", "append")
 _TIMES = ("created_at", "date")
+_FLAGS = ("consent", "pending")
 _LOOKUP_ROWS = 5_000
 
 Progress = Callable[[int], None]
@@ -213,16 +214,26 @@ def _sqlite_times(texts: list[str]) -> list[str]:
     return (lines.replace("T", " ").replace("\n", ".000000\n") + ".000000").split("\n")
 
 
+def _sqlite_flags(flags: list[bool]) -> bytes:
+    """Return flags as 0 and 1: for each that is a bool, sqlite3 would look for an adapter."""
+    return bytes(flags)
+
+
 def _rows(
-    batch: Batch, to_times: Callable[[list[str]], Iterable[object]]
+    batch: Batch, conversions: Mapping[str, Callable[[list[Any]], Iterable[object]]]
 ) -> Iterator[tuple[object, ...]]:
     columns = [
-        to_times(batch.columns[column.name])
-        if column.name in _TIMES
-        else batch.columns[column.name]
+        conversions.get(column.name, iter)(batch.columns[column.name])
         for column in COLUMNS[batch.table]
     ]
     return zip(*columns, strict=True)
+
+
+_POSTGRES = dict.fromkeys(_TIMES, _times)
+_SQLITE: dict[str, Callable[[list[Any]], Iterable[object]]] = {
+    **dict.fromkeys(_TIMES, _sqlite_times),
+    **dict.fromkeys(_FLAGS, _sqlite_flags),
+}
 
 
 async def _insert(connection: AsyncConnection, batch: Batch) -> None:
@@ -231,10 +242,12 @@ async def _insert(connection: AsyncConnection, batch: Batch) -> None:
     # SQLAlchemy's own executemany took a quarter longer: it looks at every value.
     driver: Any = (await connection.get_raw_connection()).driver_connection
     if connection.dialect.name == "postgresql":
-        await driver.copy_records_to_table(batch.table, records=_rows(batch, _times), columns=names)
+        await driver.copy_records_to_table(
+            batch.table, records=_rows(batch, _POSTGRES), columns=names
+        )
     else:
         marks = ", ".join("?" * len(names))
         quoted = ", ".join(f'"{name}"' for name in names)
         # Names of our own tables and columns alone.
         statement = f'INSERT INTO "{batch.table}" ({quoted}) VALUES ({marks})'  # noqa: S608
-        await driver.executemany(statement, _rows(batch, _sqlite_times))
+        await driver.executemany(statement, _rows(batch, _SQLITE))
