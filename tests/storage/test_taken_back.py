@@ -8,6 +8,7 @@ from tests.builders import SMALL_WORLD, Folders, period, write_config
 from tests.gen_server import GenServer
 from tests.publishing import MANIFEST, manifest
 
+from payworld.storage.manifest import read_manifest
 from payworld.storage.taken_back import files_after, how_to_remake
 from payworld.timeline import parse_date
 
@@ -28,16 +29,22 @@ def test_files_of_one_style_are_made_again_by_one_run(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text(json.dumps(document))
 
     def after(day: str) -> list[str]:
-        return [r["path"] for r in files_after(tmp_path, parse_date(day, "a test"))]
+        return [r["path"] for r in files_after(read_manifest(tmp_path), parse_date(day, "a test"))]
 
     assert after("2024-01-31") == PATHS[1:]
     assert after("2024-02-01") == PATHS[1:]
     assert after("2024-02-04") == []
     gzip = ("2024-02-03", "--format csv --compression gzip --layout flat")
-    assert how_to_remake(files_after(tmp_path, parse_date("2024-01-31", "a test"))) == gzip
+    assert (
+        how_to_remake(files_after(read_manifest(tmp_path), parse_date("2024-01-31", "a test")))
+        == gzip
+    )
     parquet = ("2024-02-04", "--format parquet --compression none --layout hive")
-    assert how_to_remake(files_after(tmp_path, parse_date("2024-02-03", "a test"))) == parquet
-    assert files_after(tmp_path / "none", 1) == []
+    assert (
+        how_to_remake(files_after(read_manifest(tmp_path), parse_date("2024-02-03", "a test")))
+        == parquet
+    )
+    assert files_after(read_manifest(tmp_path / "none"), 1) == []
 
 
 def test_a_night_that_ends_within_days_that_are_there_is_told_where_to_end(

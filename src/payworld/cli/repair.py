@@ -107,8 +107,9 @@ def _files_ahead(output: Path, last_day: int) -> _Ahead:
     from payworld.storage.taken_back import files_after
 
     try:
-        manifest = (read_manifest(output) or {}) if output.is_dir() else {}
-        return _Ahead(files_after(output, last_day), manifest.get("configuration_sha256"))
+        manifest = read_manifest(output) if output.is_dir() else None
+        configuration = None if manifest is None else manifest.get("configuration_sha256")
+        return _Ahead(files_after(manifest, last_day), configuration)
     except StorageError as error:
         problem = str(error)
     found = []

@@ -32,6 +32,12 @@ HOLDER = ".holder.json"
 PUBLISHING = ".publishing.json"
 
 
+def _take(descriptor: int, path: Path) -> bool:
+    """Lock what is open, unless another process has; return whether it is ours now."""
+    with naming(path, "lock"):
+        return bool(filelock.lock_descriptor(descriptor, blocking=False))
+
+
 def _holder(note: Path) -> str:
     try:
         holder = orjson.loads(read_bytes(note))
@@ -46,9 +52,7 @@ def locked_folder(folder: Path) -> Iterator[int]:
     with naming(folder, "lock"):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with naming(folder, "lock"):
-            free = filelock.lock_descriptor(descriptor, blocking=False)
-        if not free:
+        if not _take(descriptor, folder):
             raise LockedError(
                 f"another run is at work on {str(folder)!r}: {_holder(folder / HOLDER)}; wait "
                 "until it ends (`gen status` works meanwhile)"
@@ -123,9 +127,7 @@ def _locked_note(note: Path) -> int:
         with naming(note, "lock"):
             descriptor = os.open(note, flags, 0o644)
         try:
-            with naming(note, "lock"):
-                free = filelock.lock_descriptor(descriptor, blocking=False)
-            if not free:
+            if not _take(descriptor, note):
                 raise LockedError(
                     f"another publish of {str(note.parent)!r} is at work: {_holder(note)}; wait "
                     "until it ends, then publish again"

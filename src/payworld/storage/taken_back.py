@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
-from payworld.storage.manifest import read_manifest
 from payworld.storage.style import FileStyle
 from payworld.timeline import iso
 
 __all__ = ["files_after", "how_to_remake"]
 
 
-def files_after(output_dir: Path, last_day: int) -> list[dict[str, Any]]:
-    """Return the resources of the manifest about days after one, in order of their days."""
-    manifest = read_manifest(output_dir) if output_dir.is_dir() else None
+def files_after(manifest: dict[str, Any] | None, last_day: int) -> list[dict[str, Any]]:
+    """Return the resources of a manifest about days after one, in order of their days."""
     resources: list[dict[str, Any]] = [] if manifest is None else manifest["resources"]
     return [resource for resource in resources if resource["period"]["end"] > iso(last_day)]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from payworld.errors import ConflictError
 from payworld.storage.commit import NEXT_STATE
 from payworld.storage.files import other_than_file
+from payworld.storage.manifest import read_manifest
 from payworld.storage.state_file import PREVIOUS
 from payworld.storage.style import check_inside, data_files, days_of
 from payworld.storage.taken_back import files_after, how_to_remake
@@ -52,7 +53,7 @@ def check_state_targets(state_dir: Path) -> None:
 
 def _remake(output_dir: Path, name: str, period: Period) -> str:
     """Return how a file that the manifest lists is made again; empty: it does not list it."""
-    ahead = files_after(output_dir, period.start - 1)
+    ahead = files_after(read_manifest(output_dir), period.start - 1)
     if name not in {resource["path"] for resource in ahead}:
         return ""
     until, options = how_to_remake(ahead)
