@@ -15,6 +15,7 @@ from payworld.datasets.personal_finance import generate_dataset, write_dataset
 from payworld.errors import StorageError
 from payworld.storage.database.load import load_file
 from payworld.storage.database.readers import open_source
+from payworld.storage.database.spool import Spool
 from payworld.storage.database.validate import validate_source
 
 AS_OF = "2025-11-03"
@@ -30,7 +31,8 @@ def copy() -> dict[str, Any]:
 
 
 def check(path: Path) -> dict[str, int]:
-    return validate_source(open_source(path), lambda _batch: None)
+    with Spool() as spool:
+        return validate_source(open_source(path), spool)
 
 
 def refused(path: Path, database: Path) -> str:
@@ -360,7 +362,7 @@ def test_lines_of_csv_are_counted_as_an_editor_counts_them(tmp_path: Path) -> No
     lines[3] = lines[3].replace("false", "no")
     with path.open("w", newline="") as text:
         text.write("".join([header, *lines]))
-    batch = next(batch for batch in open_source(tmp_path / "out").batches())
+    batch = next(open_source(tmp_path / "out").batches("users"))
     assert batch.columns["name"][0].endswith("\n\r\n\r")
     assert list(batch.numbers) == [5, 6, 7, 8, 9, 10]
     with path.open("w", newline="") as text:
@@ -402,7 +404,7 @@ def test_parquet_times_with_a_zone_are_those_of_utc_as_in_json(tmp_path: Path) -
     zoned = pl.col("date").dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
     rows.with_columns(zoned + pl.duration(microseconds=250)).write_parquet(path)
     source = open_source(tmp_path / "out")
-    times = [t for b in source.batches() if b.table == "transactions" for t in b.columns["date"]]
+    times = [time for batch in source.batches("transactions") for time in batch.columns["date"]]
     assert times == [f"{time}.000250" for time in rows["date"].dt.to_string("%Y-%m-%dT%H:%M:%S")]
     assert check(tmp_path / "out")["transactions"] == len(rows)
 

@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,10 +73,11 @@ def naming_database(url: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def open_engine(url: str) -> AsyncIterator[AsyncEngine]:
+async def open_engine(url: str, only_inserts: bool = False) -> AsyncIterator[AsyncEngine]:
     """Open an engine for a URL and dispose of it; connecting makes a SQLite file's folder.
 
-    A server is called at once, so that one that is down is told before any work is done.
+    A server is called at once, so that one that is down is told before any work is done. For
+    inserts whose references have been checked, SQLite need not check each again.
     """
     parsed, connect_args = parse_url(url)
     from sqlalchemy import event
@@ -88,7 +90,8 @@ async def open_engine(url: str) -> AsyncIterator[AsyncEngine]:
             # A file that is refused before anything is written leaves no folder.
             event.listen(engine.sync_engine, "do_connect", lambda *_: _make_folder(parsed.database))
             event.listen(engine.sync_engine, "do_connect", _try_sqlite)
-            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+            prepare = partial(_prepare_sqlite, checks_references=not only_inserts)
+            event.listen(engine.sync_engine, "connect", prepare)
         else:
             async with engine.connect():
                 pass
@@ -113,10 +116,11 @@ def _try_sqlite(_dialect: object, _record: object, args: list[Any], options: Any
     sqlite3.connect(*args, **options).close()
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(connection: Any, _record: object, checks_references: bool) -> None:
     cursor = connection.cursor()
     # 64 MB of pages: random ids touch the whole index of a table. Larger pages, which only a new
     # database takes, make inserting a fifth cheaper.
-    for pragma in ("page_size = 8192", "foreign_keys = ON", "cache_size = -65536"):
+    references = f"foreign_keys = {'ON' if checks_references else 'OFF'}"
+    for pragma in ("page_size = 8192", references, "cache_size = -65536"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -1,9 +1,13 @@
-"""Reads finance files in batches of columns: JSON whole, the other formats piece by piece."""
+"""Reads finance files of any layout in batches of Python values, so that errors have a place.
+
+JSON documents are read whole, the other formats piece by piece.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -12,6 +16,8 @@ from typing import Any, TypeAlias
 import orjson
 
 from payworld.errors import StorageError
+from payworld.storage.database import columnar_json, columnar_tables
+from payworld.storage.database.columnar import FrameItem
 from payworld.storage.database.parse import BOM, EXPECTED, Literal, parse_json
 from payworld.storage.database.records import BATCH_ROWS, COLUMNS, Batch, shown, unknown
 from payworld.storage.database.tables import read_csv, read_parquet
@@ -38,9 +44,17 @@ Item: TypeAlias = "Batch | dict[str, Any]"
 class Source:
     """A finance file or folder that can be read several times; lives for a load."""
 
-    def __init__(self, path: Path, read: Callable[[bool], Iterator[Item]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        read: Callable[[bool], Iterator[Item]],
+        read_frames: Callable[[], Iterator[FrameItem]],
+    ) -> None:
         self.path = path
         self.name = str(path)
+        self.frames = read_frames
+        """Yields the meta object, if any, and all records checked; UnusualError where only a
+        closer look can tell, and OSError."""
         self._read = read
 
     def items(self, as_written: bool = False) -> Iterator[Item]:
@@ -52,9 +66,19 @@ class Source:
         with naming(self.path, "read"):
             yield from self._read(as_written)
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield every batch."""
-        return (item for item in self.items() if isinstance(item, Batch))
+    def batches(self, table: str) -> Iterator[Batch]:
+        """Yield every batch of a table."""
+        for item in self.items():
+            if isinstance(item, Batch) and item.table == table:
+                yield item
+
+    def place(self, table: str, field: str, value: object) -> str:
+        """Return the name of the first record with a value, as messages give it."""
+        for batch in self.batches(table):
+            values = batch.columns[field]
+            if value in values:
+                return batch.place(values.index(value))
+        return table
 
 
 def open_source(path: Path) -> Source:
@@ -67,15 +91,19 @@ def open_source(path: Path) -> Source:
     if suffix in (".csv", ".parquet") and path.stem in TABLES:
         return _folder_source(path.parent, suffix)
     if suffix in (".jsonl", ".ndjson"):
-        return Source(path, lambda as_written: _read_lines(path, as_written))
+        return _lines_source(path)
     if suffix in (".csv", ".parquet"):
         raise StorageError(
             f"{str(path)!r}: expected a folder with {', '.join(TABLES)}{suffix}, or one of those "
             "files"
         )
     if _looks_like_lines(path):
-        return Source(path, lambda as_written: _read_lines(path, as_written))
-    return Source(path, lambda as_written: _read_document(path, as_written))
+        return _lines_source(path)
+    return Source(path, partial(_read_document, path), partial(columnar_json.read_document, path))
+
+
+def _lines_source(path: Path) -> Source:
+    return Source(path, partial(_read_lines, path), partial(columnar_json.read_lines, path))
 
 
 def _looks_like_lines(path: Path) -> bool:
@@ -95,20 +123,27 @@ def _folder_source(path: Path, suffix: str) -> Source:
     read_table = read_csv if suffix == ".csv" else read_parquet
 
     def read(_as_written: bool) -> Iterator[Item]:
-        meta = path / "meta.json"
-        if not meta.exists():
-            raise StorageError(
-                f"{str(path)!r} has no meta.json, which gen finance writes last: the folder is not "
-                "whole. Run the command that made it again; in a folder of your own let meta.json "
-                "hold {}"
-            )
-        yield _as_meta(
-            parse_json(meta.read_bytes(), str(meta), expected="an object, {} at least"), str(meta)
-        )
+        yield _folder_meta(path)
         for table in TABLES:
             yield from read_table(path / f"{table}{suffix}", table)
 
-    return Source(path, read)
+    def read_frames() -> Iterator[FrameItem]:
+        yield _folder_meta(path)
+        yield from columnar_tables.read_tables(path, suffix)
+
+    return Source(path, read, read_frames)
+
+
+def _folder_meta(path: Path) -> dict[str, Any]:
+    meta = path / "meta.json"
+    if not meta.exists():
+        raise StorageError(
+            f"{str(path)!r} has no meta.json, which gen finance writes last: the folder is not "
+            "whole. Run the command that made it again; in a folder of your own let meta.json "
+            "hold {}"
+        )
+    text = meta.read_bytes()
+    return _as_meta(parse_json(text, str(meta), expected="an object, {} at least"), str(meta))
 
 
 def _as_meta(meta: Any, source: str) -> dict[str, Any]:

@@ -21,8 +21,11 @@ from payworld.storage.finance_files import CATEGORIES
 
 __all__ = [
     "BATCH_ROWS",
+    "CHOICES",
     "COLUMNS",
     "CREDIT_FIELDS",
+    "MAX_CENTS",
+    "SUBTYPE_TYPES",
     "Batch",
     "Column",
     "bad_value",
@@ -36,6 +39,12 @@ BATCH_ROWS = 10_000
 
 SUBTYPE_TYPES = {"checking": "depository", "savings": "depository", "credit_card": "credit"}
 CREDIT_FIELDS = ("limit", "apr", "min_payment", "is_overdue")
+CHOICES = {
+    "type": frozenset(SUBTYPE_TYPES.values()),
+    "subtype": frozenset(SUBTYPE_TYPES),
+    "currency": frozenset({"USD"}),
+    "category": frozenset(CATEGORIES),
+}
 # Ten billion dollars: larger figures are broken ones, and sums stay inside 64 bits.
 MAX_CENTS = 10**12
 
@@ -180,7 +189,8 @@ def _time(name: str) -> Column:
     return Column(name, "an ISO 8601 date and time such as 2025-11-02T18:30:00", _is_time)
 
 
-def _choice(name: str, allowed: frozenset[str]) -> Column:
+def _choice(name: str) -> Column:
+    allowed = CHOICES[name]
     return Column(name, "one of " + ", ".join(sorted(allowed)), _is_one_of(allowed))
 
 
@@ -199,12 +209,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "accounts": (
         _id("id"),
         _id("user_id"),
-        _choice("type", frozenset(SUBTYPE_TYPES.values())),
-        _choice("subtype", frozenset(SUBTYPE_TYPES)),
+        _choice("type"),
+        _choice("subtype"),
         _text("name"),
         Column("mask", "four digits, as a text", _matches(_MASK)),
         _cents("balance"),
-        _choice("currency", frozenset({"USD"})),
+        _choice("currency"),
         _cents("limit", 0, optional=True),
         Column("apr", "a number from 0 to 100", _is_number(0, 100), optional=True),
         _cents("min_payment", 0, optional=True),
@@ -215,7 +225,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _id("account_id"),
         _time("date"),
         _cents("amount"),
-        _choice("category", frozenset(CATEGORIES)),
+        _choice("category"),
         _text("merchant_name"),
         _flag("pending"),
     ),

@@ -1,22 +1,21 @@
-"""Keeps the validated batches on disk, so that what was checked is what is loaded."""
+"""Keeps the validated records on disk, so that what was checked is what is loaded."""
 
 from __future__ import annotations
 
 import errno
-import marshal
+import io
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
+import polars as pl
+
 from payworld.errors import StorageError
-from payworld.storage.database.records import Batch
+from payworld.storage.database.frames import Frame
 
 __all__ = ["Spool"]
-
-# Without references to repeated objects: their bookkeeping costs more than it saves.
-_MARSHAL_VERSION = 2
 
 
 @contextmanager
@@ -33,7 +32,10 @@ def _naming_folder() -> Iterator[None]:
 
 
 class Spool(AbstractContextManager["Spool"]):
-    """Batches in a temporary file without a name (TMPDIR says where); lives for a load."""
+    """Records in a temporary file without a name (TMPDIR says where); lives for a load."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[str, int]] = []
 
     def __enter__(self) -> Self:
         with _naming_folder():
@@ -50,24 +52,26 @@ class Spool(AbstractContextManager["Spool"]):
         with suppress(OSError):
             self._file.close()
 
-    def add(self, batch: Batch) -> None:
-        """Append a batch."""
-        places = batch.numbers
-        numbers = (places.start, places.stop) if isinstance(places, range) else list(places)
+    def clear(self) -> None:
+        """Forget all records."""
+        self._parts.clear()
         with _naming_folder():
-            content = (batch.table, batch.columns, numbers, batch.label)
-            data = marshal.dumps(content, _MARSHAL_VERSION)
-            self._file.write(len(data).to_bytes(8, "little"))
-            self._file.write(data)
+            self._file.seek(0)
+            self._file.truncate()
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield the batches in the order in which they came."""
+    def add(self, frame: Frame) -> None:
+        """Append records."""
+        # Parquet's dictionaries make a third of the bytes; compression takes longer than it saves.
+        data = io.BytesIO()
+        frame.rows.write_parquet(data, compression="uncompressed", statistics=False)
+        with _naming_folder():
+            self._file.write(data.getbuffer())
+        self._parts.append((frame.table, data.tell()))
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the records in the order in which they came."""
         with _naming_folder():
             # This writes what was held back.
             self._file.seek(0)
-        while size := int.from_bytes(self._file.read(8), "little"):
-            # The file has no name: nobody else can have written it.
-            content = marshal.loads(self._file.read(size))  # noqa: S302
-            table, columns, numbers, label = content
-            places = range(*numbers) if isinstance(numbers, tuple) else numbers
-            yield Batch(table, columns, places, label)
+        for table, size in self._parts:
+            yield Frame(table, pl.read_parquet(io.BytesIO(self._file.read(size))))

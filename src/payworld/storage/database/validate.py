@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from payworld.errors import StorageError
+from payworld.storage.database.columnar import FrameItem, UnusualError
+from payworld.storage.database.frames import Frame, from_batch
 from payworld.storage.database.readers import Source
 from payworld.storage.database.records import Batch, bad_value, check_batch, is_rounded, shown
+from payworld.storage.database.spool import Spool
 from payworld.storage.finance_files import TABLES
 
 __all__ = ["validate_source"]
 
 _PARENTS = {"accounts": ("user_id", "users"), "transactions": ("account_id", "accounts")}
-_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 Prints = NDArray[np.uint64]
 
@@ -30,26 +32,18 @@ class _Index:
         self.emails: list[Prints] = []
         self.references: dict[str, list[Prints]] = {table: [] for table in _PARENTS}
 
-    def add(self, batch: Batch) -> None:
-        self.ids[batch.table].append(_uuid_prints(batch.columns["id"]))
-        if batch.table == "users":
-            self.emails.append(_text_prints(batch.columns["email"]))
+    def add(self, frame: Frame) -> None:
+        self.ids[frame.table].append(_prints(frame.rows["id"]))
+        if frame.table == "users":
+            self.emails.append(_prints(frame.rows["email"]))
         else:
-            field, _ = _PARENTS[batch.table]
-            parents = _uuid_prints(set(batch.columns[field]))
-            self.references[batch.table].append(parents)
+            field, _ = _PARENTS[frame.table]
+            self.references[frame.table].append(_prints(frame.rows[field].unique()))
 
 
-def _uuid_prints(ids: Iterable[str]) -> Prints:
-    """Return 64 bits of each UUID; equal ones have equal bits."""
-    words = np.frombuffer(bytes.fromhex("".join(ids).replace("-", "")), ">u8").reshape(-1, 2)
-    low = words[:, 1].astype(np.uint64) * _MIX
-    return np.asarray(words[:, 0].astype(np.uint64) ^ low ^ (low >> np.uint64(32)))
-
-
-def _text_prints(texts: Iterable[str]) -> Prints:
-    digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
-    return np.frombuffer(b"".join(digests), np.uint64)
+def _prints(texts: pl.Series) -> Prints:
+    """Return 64 bits of each text; equal ones have equal bits."""
+    return texts.hash().to_numpy()
 
 
 def _joined(parts: list[Prints]) -> Prints:
@@ -61,20 +55,37 @@ def _repeated(parts: list[Prints]) -> Prints:
     return np.unique(prints[1:][prints[1:] == prints[:-1]])
 
 
-def validate_source(source: Source, keep: Callable[[Batch], None]) -> dict[str, int]:
-    """Return the records of each table; StorageError names the first bad record and field.
+def validate_source(source: Source, spool: Spool) -> dict[str, int]:
+    """Fill the spool with the records; return how many each table has.
 
-    `keep` is called with every batch whose values are as expected. Memory: about twenty bytes a
-    record, eight of them kept, besides one batch (a JSON document is held whole).
+    Memory: about twenty bytes a record, eight of them kept, besides what the spool holds (a JSON
+    document that is not indented as ours are is held whole). A StorageError names the first bad
+    record and field.
     """
-    counts = dict.fromkeys(TABLES, 0)
-    index, meta = _Index(), dict[str, Any]()
+    try:
+        return _validate(source, source.frames(), spool)
+    except (UnusualError, OSError):
+        spool.clear()
+    return _validate(source, _look_closer(source), spool)
+
+
+def _look_closer(source: Source) -> Iterator[FrameItem]:
     for item in source.items():
         if isinstance(item, Batch):
             _check(item, source)
+            yield from_batch(item)
+        else:
+            yield item
+
+
+def _validate(source: Source, items: Iterable[FrameItem], spool: Spool) -> dict[str, int]:
+    counts = dict.fromkeys(TABLES, 0)
+    index, meta = _Index(), dict[str, Any]()
+    for item in items:
+        if isinstance(item, Frame):
             index.add(item)
-            keep(item)
-            counts[item.table] += len(item.numbers)
+            spool.add(item)
+            counts[item.table] += len(item.rows)
         else:
             meta = item
     if not counts["users"]:
@@ -121,12 +132,9 @@ def _check_unique(source: Source, table: str, field: str, repeated: Prints) -> N
     if not len(repeated):
         return
     seen: dict[str, str] = {}
-    make_prints = _uuid_prints if field == "id" else _text_prints
-    for batch in source.batches():
-        if batch.table != table:
-            continue
+    for batch in source.batches(table):
         values = batch.columns[field]
-        for row in np.flatnonzero(np.isin(make_prints(values), repeated)).tolist():
+        for row in _rows_with(values, repeated):
             if values[row] in seen:
                 raise StorageError(
                     f"{source.name}: {batch.place(row)}.{field} = {shown(values[row])}: expected "
@@ -138,12 +146,15 @@ def _check_unique(source: Source, table: str, field: str, repeated: Prints) -> N
 def _check_references(source: Source, table: str, field: str, parent: str, missing: Prints) -> None:
     if not len(missing):
         return
-    for batch in source.batches():
-        if batch.table != table:
-            continue
+    for batch in source.batches(table):
         values = batch.columns[field]
-        for row in np.flatnonzero(np.isin(_uuid_prints(values), missing)).tolist():
+        for row in _rows_with(values, missing):
             raise StorageError(
                 f"{source.name}: {batch.place(row)}.{field} = {shown(values[row])}: expected the "
                 f"id of one of the file's {parent}; there is none"
             )
+
+
+def _rows_with(texts: list[str], prints: Prints) -> list[int]:
+    rows: list[int] = np.flatnonzero(np.isin(_prints(pl.Series(texts)), prints)).tolist()
+    return rows
