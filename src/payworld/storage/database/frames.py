@@ -67,26 +67,26 @@ def dtype(name: str) -> pl.DataType:
 
 def from_batch(batch: Batch) -> Frame:
     """Return the records of a batch that has been checked; times with a zone are in UTC."""
-    columns = [
-        pl.Series(name, _CONVERSIONS.get(name, iter)(batch.columns[name]), dtype(name))
-        for name in column_names(batch.table)
-    ]
+    columns = []
+    for name in column_names(batch.table):
+        values = batch.columns[name]
+        convert = _CONVERSIONS.get(name)
+        columns.append(
+            pl.Series(name, list(map(convert, values)) if convert else values, dtype(name))
+        )
     return Frame(batch.table, pl.DataFrame(columns))
 
 
-def _times(texts: list[str]) -> Iterator[datetime]:
-    for time in map(datetime.fromisoformat, texts):
-        yield time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
 
 
-def _floats(numbers: list[float | None]) -> Iterator[float | None]:
-    return (None if number is None else float(number) for number in numbers)
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
-_CONVERSIONS: dict[str, Callable[[list[Any]], Iterator[Any]]] = {
-    **dict.fromkeys(TIMES, _times),
-    "apr": _floats,
-}
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {**dict.fromkeys(TIMES, _time), "apr": _number}
 
 
 def is_valid(frame: Frame) -> bool:
