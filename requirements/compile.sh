@@ -18,8 +18,9 @@ compile() {
 compile --group bootstrap --output-file requirements/bootstrap.txt "$@"
 compile pyproject.toml --group build --extra test --extra s3 --extra db --extra bench \
     --output-file requirements/test.txt "$@"
-# Held to test.txt, so that what was tested is what runs.
-compile pyproject.toml --group build --constraint requirements/test.txt \
+# Held to test.txt, so that what was tested is what runs. With the extras of its own commands: a
+# checkout can load and publish without a further step.
+compile pyproject.toml --group build --extra s3 --extra db --constraint requirements/test.txt \
     --output-file requirements/run.txt "$@"
 
 # The jobs of tests/jobs/: what they need does not fit beside the test tools.

@@ -160,6 +160,8 @@ def test_locks_satisfy_pyproject() -> None:
     assert unmet(wanted["core"], "test") == []
     for extra in EXTRAS_OF_TEST_LOCK:
         assert unmet(wanted[extra], "test") == [], extra
+    for extra in ("s3", "db"):
+        assert unmet(wanted[extra], "run") == [], extra
 
 
 def test_what_runs_is_what_was_tested() -> None:
@@ -175,10 +177,11 @@ def test_what_runs_is_what_was_tested() -> None:
 @pytest.mark.parametrize("job", JOBS)
 def test_jobs_run_with_the_versions_that_runs_have(job: str) -> None:
     of_the_job = locked_versions(job)
+    assert unmet(project()["core"], job) == []
     differing = {
         name
         for name, versions in locked_versions("run").items()
-        if of_the_job.get(name) != versions
+        if of_the_job.get(name, versions) != versions
     }
     # dbt wants an older one than mypy; it serves the build of the editable install.
     assert differing == ({"pathspec"} if job == "dbt" else set())

@@ -116,5 +116,5 @@ class MissingExtraError(PayworldError):
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
             f"this command needs the package {package!r}, which is not installed; "
-            f"install the extra: pip install 'payworld[{extra}]', in a checkout '.[{extra}]'"
+            f"install the extra: pip install 'payworld[{extra}]', in a checkout -e '.[{extra}]'"
         )

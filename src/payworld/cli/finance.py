@@ -121,10 +121,12 @@ def generate(
 
             print_text(to_commented_yaml(settings, TITLE), nl=False)
             return
+        (path, kind), date = _target(output, file_format), _as_of(as_of)
         if load:
-            _check_database(database_url, if_exists)
-        path, kind = _target(output, file_format)
-        _write(path, kind, settings, _as_of(as_of), force, quiet)
+            from payworld.storage.database.load import check_database
+
+            check_database(database_url, if_exists)
+        _write(path, kind, settings, date, force, quiet)
         if load:
             # A folder may hold both kinds of tables.
             is_folder = kind in ("csv", "parquet")
@@ -141,7 +143,6 @@ def load_command(
 ) -> None:
     """Load an existing file into a database: all of it, or nothing."""
     with _guarded(debug):
-        _check_database(database_url, if_exists)
         _load(file, database_url, if_exists, quiet)
 
 
@@ -215,15 +216,6 @@ def _target(output: Path | None, file_format: str | None) -> tuple[Path, str]:
     if output == Path("-"):
         raise UsageError("--output = '-': gen finance writes files; name one, such as data/u.json")
     return output or DEFAULT_OUTPUT[file_format], file_format
-
-
-def _check_database(url: str, if_exists: str) -> None:
-    """Refuse a wrong URL or mode before any work is done."""
-    from payworld.storage.database.load import check_mode
-    from payworld.storage.database.urls import parse_url
-
-    check_mode(if_exists)
-    parse_url(url)
 
 
 def _write(

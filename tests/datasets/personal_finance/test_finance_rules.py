@@ -304,6 +304,25 @@ def test_a_person_has_one_employer_and_one_rhythm_on_all_accounts(world: World) 
     assert max(fullest.group_by("user_id").len()["len"]) > 1
 
 
+def test_pay_fills_the_history_in_the_rhythms_that_are_usual() -> None:
+    users, _, _ = tables(5, "2025-11-03", 4000)
+    rows = owned((5, "2025-11-03", 4000)).filter(category="INCOME")
+    old = users.filter(pl.col("created_at") < datetime(2025, 5, 1))["id"]
+    rows = rows.filter(pl.col("user_id").is_in(old.implode()))
+    age = (datetime(2025, 11, 3) - pl.col("date")).dt.total_days()
+    paid = rows.group_by("user_id").agg(
+        first=age.max(), last=age.min(), gap=pl.col("date").dt.date().unique().sort().diff().max()
+    )
+    assert paid.select((pl.col("last") <= 33).all()).item()
+    # Only whose few transactions hold no more than some months' pay begins later.
+    assert (paid["first"] < 140).mean() < 0.06  # type: ignore[operator]
+    days = paid["gap"].dt.total_days()
+    shares = [days.is_between(*gaps).mean() for gaps in ((0, 7), (8, 14), (15, 19), (20, 40))]
+    # As in the configuration, up to what the number of transactions asks for.
+    assert shares == pytest.approx([0.27, 0.43, 0.19, 0.11], abs=0.18)
+    assert shares[1] == max(shares)
+
+
 KINDS = len(catalog.UTILITIES) // 2
 
 

@@ -75,7 +75,7 @@ class SubtypeShares(Shares):
 
 
 class Rhythms(Section):
-    """How often people are paid; those that cannot hold their payments do not count."""
+    """How often people are paid, tilted for each by how many transactions there are."""
 
     weekly: Factor = Field(0.27, description="weight, 0 to 100")
     biweekly: Factor = Field(0.43, description="weight, 0 to 100")
@@ -106,7 +106,9 @@ class Income(Section):
         0.02, description="how far a payment may lie from its usual amount, 0 to 0.5 of it"
     )
     rhythms: Rhythms = Field(
-        Rhythms(), description="how often people are paid (shares: US establishments, BLS 2023)"
+        Rhythms(),
+        description="how often people are paid (weights: US establishments, BLS 2023); who has "
+        "more transactions is paid more often",
     )
     reach: PayReach = Field(
         PayReach(), description="how far up amount_range the pay of each rhythm goes"

@@ -8,8 +8,9 @@ import numpy as np
 
 from payworld.datasets.personal_finance.config import RHYTHMS
 from payworld.datasets.personal_finance.draws import Words, uniforms
+from payworld.datasets.personal_finance.pay import PayPlan, pay_days, plan_pay
 from payworld.datasets.personal_finance.people import CREDIT_CARD, Accounts
-from payworld.datasets.personal_finance.recurring import bill_days, bill_streams, pay_days
+from payworld.datasets.personal_finance.recurring import bill_days, bill_streams
 from payworld.datasets.personal_finance.rules import (
     FIRST_SPENDING,
     GROUPS,
@@ -70,10 +71,11 @@ class _Rows:
 
 def make_history(seed: int, accounts: Accounts, rules: Rules) -> History:
     """Return every transaction of the accounts, ordered by account and time."""
-    rows = _rows(seed, accounts, rules)
+    plan = plan_pay(seed, accounts, rules)
+    rows = _rows(seed, accounts, plan, rules)
     day = np.zeros(len(rows.key), np.int64)
     amount, name = np.empty_like(day), np.empty_like(day)
-    _fill_income(seed, rows, rules, (day, amount, name))
+    _fill_income(seed, rows, plan, rules, (day, amount, name))
     _fill_bills(seed, rows, rules, (day, amount, name))
     pending_count = _pending_counts(seed, accounts, rules)
     is_newest = _newest(seed, rows, accounts, pending_count, rules, day)
@@ -99,16 +101,21 @@ def make_history(seed: int, accounts: Accounts, rules: Rules) -> History:
     )
 
 
-def _rows(seed: int, accounts: Accounts, rules: Rules) -> _Rows:
-    """Return the rows that fill each account's quota of every group."""
+def _rows(seed: int, accounts: Accounts, plan: PayPlan, rules: Rules) -> _Rows:
+    """Return the rows of pay, and those that fill each account's quota of every other group."""
     n = accounts.n_transactions
-    quotas = rules.shares[(accounts.subtype == CREDIT_CARD).astype(np.int64)] * n[:, None]
-    # One random start for each account, systematic sampling after it: the counts add up to n,
-    # and each is its quota rounded down or up.
+    shares = rules.shares[(accounts.subtype == CREDIT_CARD).astype(np.int64)]
+    pay = shares[:, [INCOME]]
+    others = (n - plan.payments)[:, None]
+    # Where all is pay, nothing is left of either.
+    quotas = (shares - pay) / np.maximum(1 - pay, 1e-9) * others
+    # One random start for each account, systematic sampling after it: the counts add up, and
+    # each is its quota rounded down or up.
     bounds = np.floor(quotas + uniforms(seed, "account.quotas", accounts.low)[:, None])
-    bounds = np.minimum(bounds.astype(np.int64), n[:, None])
-    bounds[:, -1] = n
+    bounds = np.minimum(bounds.astype(np.int64), others)
+    bounds[:, [-1]] = others
     counts = np.diff(bounds, axis=1, prepend=0)
+    counts[:, INCOME] = plan.payments
     history = rules.as_of - accounts.history_start
     most, before = _of_the_person(accounts.user, counts, history)
     account = np.repeat(np.arange(len(n)), n)
@@ -149,11 +156,17 @@ def _of_the_person(
 _Columns = tuple[IntArray, IntArray, IntArray]
 
 
-def _fill_income(seed: int, rows: _Rows, rules: Rules, columns: _Columns) -> None:
+def _fill_income(seed: int, rows: _Rows, plan: PayPlan, rules: Rules, columns: _Columns) -> None:
     """Write day, amount (negative) and employer of the rows of pay."""
     at, pay = rows.only(INCOME)
-    days, series, rhythm = pay_days(
-        seed, pay.person_key, pay.history, (pay.position, pay.count, pay.most), rules
+    rhythm = plan.rhythm[pay.account]
+    days, series = pay_days(
+        seed,
+        pay.person_key,
+        pay.history,
+        rhythm,
+        (pay.position, pay.count, pay.most),
+        rules,
     )
     income = rules.config.income
     low, high = (round(bound * 100) for bound in income.amount_range)

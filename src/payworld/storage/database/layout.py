@@ -13,7 +13,7 @@ from payworld.storage.finance_files import TABLES
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Index, Table
 
-__all__ = ["make_indexes", "prepare", "tables"]
+__all__ = ["check_rows", "make_indexes", "prepare", "tables"]
 
 # Two loads into one PostgreSQL database wait for each other here: "payworld" in ASCII.
 _LOCK = 0x706179776F726C64
@@ -34,13 +34,7 @@ def prepare(connection: Connection, if_exists: str) -> bool:
     from sqlalchemy.schema import CreateTable
 
     _wait_for_others(connection)
-    held = _rows_held(connection)
-    if any(held.values()) and if_exists == "fail":
-        rows = ", ".join(f"{held.get(name, 0):,} {name}" for name in TABLES)
-        raise ConflictError(
-            f"the database already holds {rows}; nothing was changed: say --if-exists replace "
-            "to swap them for the file's, or --if-exists append to add the file's to them"
-        )
+    held = check_rows(connection, if_exists)
     for table in tables():
         if table.name not in held:
             connection.execute(CreateTable(table))
@@ -55,6 +49,18 @@ def prepare(connection: Connection, if_exists: str) -> bool:
                 connection.execute(delete(table))
         _drop_indexes(connection, held)
     return is_bulk
+
+
+def check_rows(connection: Connection, if_exists: str) -> dict[str, int]:
+    """Return the rows of each of the tables that is there; ConflictError if they are in the way."""
+    held = _rows_held(connection)
+    if any(held.values()) and if_exists == "fail":
+        rows = ", ".join(f"{held.get(name, 0):,} {name}" for name in TABLES)
+        raise ConflictError(
+            f"the database already holds {rows}; nothing was changed: say --if-exists replace "
+            "to swap them for the file's, or --if-exists append to add the file's to them"
+        )
+    return held
 
 
 def _wait_for_others(connection: Connection) -> None:

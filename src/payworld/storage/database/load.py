@@ -14,7 +14,7 @@ import polars as pl
 from payworld.errors import ConflictError, StorageError, UsageError
 from payworld.storage.database.engine import naming_database, open_engine
 from payworld.storage.database.frames import FLAGS, TIMES, Frame
-from payworld.storage.database.layout import make_indexes, prepare, tables
+from payworld.storage.database.layout import check_rows, make_indexes, prepare, tables
 from payworld.storage.database.readers import Source, open_source
 from payworld.storage.database.records import shown
 from payworld.storage.database.spool import Spool
@@ -25,13 +25,39 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-__all__ = ["IF_EXISTS", "check_driver", "check_mode", "load_data_from_json", "load_file"]
+__all__ = [
+    "IF_EXISTS",
+    "check_database",
+    "check_driver",
+    "check_mode",
+    "load_data_from_json",
+    "load_file",
+]
 
 IF_EXISTS = ("fail", "replace", "append")
 _LOOKUP_ROWS = 5_000
 _INSERT_ROWS = 30_000
 
 Progress = Callable[[int], None]
+
+
+def check_database(url: str, if_exists: str) -> None:
+    """Raise what a load would raise whatever its file is, before that file is made.
+
+    A wrong URL or mode is a UsageError, a server that is down a StorageError, rows that are in
+    the way a ConflictError. A SQLite file that is not there is not made.
+    """
+    check_mode(if_exists)
+    parsed, _ = parse_url(url)
+    if parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file():
+        require("sqlalchemy", "greenlet")
+        asyncio.run(_check_database(url, if_exists))
+
+
+async def _check_database(url: str, if_exists: str) -> None:
+    with naming_database(url):
+        async with open_engine(url) as engine, engine.connect() as connection:
+            await connection.run_sync(check_rows, if_exists)
 
 
 def load_file(
