@@ -105,6 +105,22 @@ def test_loading_again_fails_replaces_or_appends_as_told(tmp_path: Path) -> None
     assert counts(tmp_path / "data/payworld.db") == before
 
 
+def test_a_database_that_cannot_take_the_file_is_named_before_the_file_is_made(
+    tmp_path: Path,
+) -> None:
+    assert finance(tmp_path, "--num-users", "3", "--load", *AS_OF).returncode == 0
+    before = (tmp_path / "data/users.json").read_bytes()
+    again = finance(tmp_path, "--num-users", "4", "--load", "--force", *AS_OF)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "the database already holds 3 users" in again.stderr
+    assert (tmp_path / "data/users.json").read_bytes() == before
+    nobody = "postgresql+asyncpg://ann@127.0.0.1:1/finance"
+    down = finance(tmp_path, "--load", "--database-url", nobody, "-o", "new.json", *AS_OF)
+    assert (down.returncode, down.stdout) == (1, "")
+    assert "cannot be used" in down.stderr
+    assert not (tmp_path / "new.json").exists()
+
+
 @pytest.mark.parametrize("file_format", ["jsonl", "csv", "parquet"])
 def test_every_format_loads(tmp_path: Path, file_format: str) -> None:
     run = finance(tmp_path, "--format", file_format, "--num-users", "20", "--load", *AS_OF)
