@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from payworld.datasets.personal_finance import generate_dataset, write_dataset
@@ -160,6 +162,8 @@ LINES: list[tuple[str, Callable[[str], str]]] = [
     ("two records in one line", lambda text: text.replace("}\n" + FIRST_USER, "}" + FIRST_USER)),
     ("an empty line", with_line("")),
     ("a line of something else", with_line('{"table":"budgets","id":"1"}')),
+    ("a table that begins as meta does", lambda text: '{"table":"merchants"}\n' + text),
+    ("a record that begins as meta does", with_line('{"table":"meta","table":"users","id":"1"}')),
     ("a table by another name", lambda text: text.replace(FIRST_USER, '{"table":"uzers",', 1)),
     ("a second meta object", lambda text: text.splitlines()[0] + "\n" + text),
     (
@@ -194,6 +198,7 @@ DOCUMENTS: list[tuple[str, Callable[[str], str]]] = [
     ("an end in a text", lambda text: text.replace('"USD"', '"USD\n    },\n    {"', 1)),
     ("a null in a list", lambda text: text.replace("    {\n", "    null,\n    {\n", 1)),
     ("something behind", lambda text: text + "{}"),
+    ("a form feed behind", lambda text: text + "\f"),
     ("another key", lambda text: text.replace('{\n  "meta"', '{\n  "notes": 1,\n  "meta"', 1)),
     ("a comma missing before a list", lambda text: text.replace('},\n  "users"', '}\n  "users"')),
     ("no end", lambda text: text[: len(text) // 2]),
@@ -236,6 +241,16 @@ def test_letters_of_all_scripts_are_taken_as_they_are(tmp_path: Path) -> None:
         assert short[1]["users"]["name"][0] == data["users"][0]["name"]
 
 
+def test_lines_as_python_writes_them_are_taken(tmp_path: Path) -> None:
+    path = make(tmp_path / "users.jsonl", 3, "jsonl")
+    text = "".join(f"{json.dumps(json.loads(line))}\n" for line in path.read_text().splitlines())
+    path.write_text(text)
+    assert '{"table": "users", "id": ' in text
+    short = taken(open_source(path))
+    assert short is not None
+    assert_equal(short, contents(_look_closer(open_source(path))))
+
+
 CELLS = ["0x1F", " 12", "+12", "1_000", "1e3", "", "99999999999999999999", '"12"', "12\r"]
 
 
@@ -274,6 +289,72 @@ def test_parquet_is_taken_by_its_types(tmp_path: Path, change: pl.Expr, is_taken
     assert (short is not None) == is_taken
     if short is not None:
         assert_equal(short, contents(_look_closer(source)))
+
+
+def texts_of_other_bytes(n: int) -> pa.Array:
+    """Return n texts of three bytes each that are not UTF-8."""
+    ends = np.arange(0, 3 * n + 1, 3, dtype=np.int32).tobytes()
+    return pa.StringArray.from_buffers(n, pa.py_buffer(ends), pa.py_buffer(b"\xff\xfe\xfd" * n))
+
+
+@pytest.mark.parametrize("unit", ["ms", "us"])
+@pytest.mark.parametrize("number", [-(2**63), 2**63 - 1, -62_135_596_800_001_000])
+def test_times_that_no_date_has_are_named(tmp_path: Path, unit: str, number: int) -> None:
+    path = make(tmp_path / "out", 2, "parquet") / "users.parquet"
+    table = pq.read_table(path)
+    times = pa.array([number] * len(table), pa.int64()).cast(pa.timestamp(unit))
+    pq.write_table(
+        table.set_column(table.column_names.index("created_at"), "created_at", times), path
+    )
+    named = rf"row 0 \(users\)\.created_at = '{number}': expected an ISO 8601"
+    with Spool() as spool, pytest.raises(StorageError, match=named):
+        validate_source(open_source(tmp_path / "out"), spool)
+
+
+def test_texts_that_are_not_utf8_are_named(tmp_path: Path) -> None:
+    path = make(tmp_path / "out", 2, "parquet") / "users.parquet"
+    table = pq.read_table(path)
+    names = texts_of_other_bytes(len(table))
+    pq.write_table(table.set_column(table.column_names.index("name"), "name", names), path)
+    with Spool() as spool, pytest.raises(StorageError, match=r"users\.parquet: not readable.*UTF"):
+        validate_source(open_source(tmp_path / "out"), spool)
+
+
+def test_tables_line_by_line_in_another_layout_wait_in_few_parts(tmp_path: Path) -> None:
+    path = make(tmp_path / "users.jsonl", 20, "jsonl")
+    meta, *lines = (json.loads(line) for line in path.read_text().splitlines())
+    # A table after the other, in turn, and with the table at the end.
+    by_table = [[row for row in lines if row["table"] == table] for table in ("users", "accounts")]
+    others = [row for row in lines if row["table"] == "transactions"]
+    mixed = [row for rows in zip(*by_table, others, strict=False) for row in rows]
+    rest = [row for row in lines if row not in mixed]
+    text = "".join(f"{json.dumps(dict(sorted(row.items())))}\n" for row in [meta, *mixed, *rest])
+    path.write_text(text)
+    assert taken(open_source(path)) is None
+    with Spool() as spool:
+        assert validate_source(open_source(path), spool) == meta["counts"]
+        assert len(list(spool.frames())) == 3
+
+
+def test_a_reference_that_was_there_when_it_was_checked_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / "users.jsonl", 2, "jsonl")
+    whole = path.read_text()
+    lines = whole.splitlines()
+    owner = next(json.loads(line)["user_id"] for line in lines if '"user_id"' in line)
+    other = owner[:-4] + ("0000" if owner[-4:] != "0000" else "1111")
+    path.write_text(whole.replace(f'"user_id":"{owner}"', f'"user_id":"{other}"', 1))
+    source = open_source(path)
+    batches = source.batches
+
+    def mended(table: str) -> Any:
+        path.write_text(whole)
+        return batches(table)
+
+    monkeypatch.setattr(source, "batches", mended)
+    with Spool() as spool, pytest.raises(StorageError, match="was changed while it was read"):
+        validate_source(source, spool)
 
 
 def test_a_closer_look_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,7 @@ from sqlalchemy.orm import Session, selectinload
 from payworld.datasets.personal_finance import generate_dataset, write_dataset
 from payworld.errors import ConflictError, MissingExtraError, StorageError, UsageError
 from payworld.storage.database import engine as engine_module
+from payworld.storage.database import load as load_module
 from payworld.storage.database.load import check_driver, load_data_from_json, load_file
 from payworld.storage.database.models import Account, Transaction, User
 from payworld.storage.database.readers import open_source
@@ -207,8 +209,8 @@ def small_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let SQLite run out of space in the middle of the transactions."""
     prepare = engine_module._prepare_sqlite
 
-    def limited(connection: Any, record: object, **options: bool) -> None:
-        prepare(connection, record, **options)
+    def limited(connection: Any, record: object) -> None:
+        prepare(connection, record)
         cursor = connection.cursor()
         cursor.execute("PRAGMA max_page_count = 125")
         cursor.close()
@@ -250,8 +252,8 @@ def test_a_load_that_is_killed_leaves_the_database_as_it_was(
         "import sys; from pathlib import Path;"
         "from payworld.storage.database import engine, load;"
         "prepare = engine._prepare_sqlite\n"
-        "def small(connection, record, **options):\n"
-        "    prepare(connection, record, **options)\n"
+        "def small(connection, record):\n"
+        "    prepare(connection, record)\n"
         "    cursor = connection.cursor()\n"
         "    cursor.execute('PRAGMA cache_size = 20')\n"
         "    cursor.close()\n"
@@ -520,3 +522,76 @@ def test_a_full_folder_of_temporary_files_is_named(
     assert run.stdout.startswith("cannot write a temporary file in ")
     assert "let TMPDIR name a larger folder" in run.stdout
     assert not run.stderr
+
+
+OWN_TABLES = [
+    "create table banks(id integer primary key);"
+    "create table users(id text primary key, name text, email text unique, consent boolean,"
+    " created_at datetime, bank_id integer not null default 7 references banks(id));",
+    "create table people(id text primary key);"
+    "create table accounts(id text primary key, user_id text references people(id), type text,"
+    " subtype text, name text, mask text, balance bigint, currency text, 'limit' bigint,"
+    " apr float, min_payment bigint, is_overdue boolean);",
+]
+
+
+@pytest.mark.parametrize("script", OWN_TABLES, ids=["a reference more", "another reference"])
+@pytest.mark.parametrize("if_exists", ["fail", "replace", "append"])
+def test_references_of_tables_that_were_there_are_looked_up(
+    tmp_path: Path, database: Path, script: str, if_exists: str
+) -> None:
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(script)
+    with pytest.raises(StorageError, match="FOREIGN KEY constraint failed; nothing was changed"):
+        load_file(make(tmp_path / "users.json"), url(database), if_exists)
+
+
+@pytest.mark.parametrize("is_inside", [True, False])
+@pytest.mark.parametrize("statement", ["CREATE TABLE transactions", "CREATE INDEX ix_transactions"])
+def test_a_load_that_is_cancelled_is_cancelled(
+    tmp_path: Path, database: Path, statement: str, is_inside: bool
+) -> None:
+    path = make(tmp_path / "users.json")
+    database.parent.mkdir(parents=True, exist_ok=True)
+
+    async def cancelled() -> None:
+        engine = create_async_engine(url(database))
+        task: asyncio.Task[None]
+
+        @event.listens_for(engine.sync_engine, "before_cursor_execute")
+        def cancel(_connection: object, _cursor: object, text: str, *_rest: object) -> None:
+            if statement in text:
+                asyncio.get_running_loop().call_soon(task.cancel)
+
+        async def load() -> None:
+            async with AsyncSession(engine) as session:
+                if is_inside:
+                    await session.connection()
+                await load_data_from_json(session, path)
+
+        task = asyncio.create_task(load())
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+        await engine.dispose()
+
+    asyncio.run(cancelled())
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("select name from sqlite_master").fetchall() == []
+
+
+def test_a_conflict_is_told_where_the_file_has_changed_since(
+    tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / "users.json")
+    load_file(path, url(database))
+    fill = load_module._fill
+
+    async def changed(*arguments: Any, **options: Any) -> None:
+        path.write_text("{")
+        await fill(*arguments, **options)
+
+    monkeypatch.setattr(load_module, "_fill", changed)
+    with pytest.raises(ConflictError, match=r"users\.json: users\.id = .*has it already"):
+        load_file(path, url(database), "append")

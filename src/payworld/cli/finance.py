@@ -169,7 +169,7 @@ def _check_places(context: typer.Context, load: bool) -> None:
 def _guarded(debug: bool) -> AbstractContextManager[None]:
     from payworld.cli.output import guarded
 
-    return guarded(debug, stopped="nothing was half-written, and the database is as it was")
+    return guarded(debug, stopped="nothing was half-written; a database has all of a load, or none")
 
 
 def _read_config(path: Path | None, options: dict[str, Any]) -> FinanceConfig:

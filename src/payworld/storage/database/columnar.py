@@ -54,7 +54,10 @@ def unusual_where_refused() -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, pl.exceptions.PolarsError, ValueError) as error:
+    except (
+        *(pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException),
+        *(ValueError, OverflowError),
+    ) as error:
         raise UnusualError from error
 
 

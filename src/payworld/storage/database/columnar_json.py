@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 __all__ = ["read_document", "read_lines"]
 
 _META, *_FIRST_LETTERS = (ord(table[0]) for table in ("meta", *TABLES))
-_LETTER_AT = len('{"table":"')
+_TABLE_KEY = b'{"table"'
 _NEWLINE, _OPEN, _CLOSE = b"\n{}"
 # Between two records of a document, and the same when its line breaks are tabs.
 _BETWEEN = b"\n    },\n    {"
 _TABBED_BETWEEN = b"\t    },\t    {"
+_SPACE = b" \t\r\n"
 _TO_TABS = bytes.maketrans(b"\n", b"\t")
 
 
@@ -57,7 +58,7 @@ def _lines(path: Path) -> Iterator[Part]:
                 if table == "meta":
                     metas += 1
                     require(metas == 1)
-                    yield partial(_meta, part)
+                    yield partial(_meta_line, part)
                 else:
                     yield partial(_parse_records, part, table, ("table",))
         require(file.tell())
@@ -68,9 +69,12 @@ def _by_table(lines: bytes) -> Iterator[tuple[str, bytes]]:
     letters = np.frombuffer(lines, np.uint8)
     ends = np.append(np.flatnonzero(letters == _NEWLINE), len(letters))
     starts = np.append(0, ends[:-1] + 1)
-    require((ends - starts).min() > _LETTER_AT)
+    # Behind the quote after the key, with or without a space before it.
+    letter_at = lines.find(b'"', len(_TABLE_KEY)) + 1
+    require(lines.startswith(_TABLE_KEY) and letter_at <= len(_TABLE_KEY) + 3)
+    require((ends - starts).min() > letter_at)
     require((letters[starts] == _OPEN).all() and (letters[ends - 1] == _CLOSE).all())
-    kinds = letters[starts + _LETTER_AT]
+    kinds = letters[starts + letter_at]
     changes = np.flatnonzero(kinds[1:] != kinds[:-1]) + 1
     runs: dict[int, list[bytes]] = {_META: [], **{letter: [] for letter in _FIRST_LETTERS}}
     for first, end in pairwise((0, *changes.tolist(), len(kinds))):
@@ -79,6 +83,12 @@ def _by_table(lines: bytes) -> Iterator[tuple[str, bytes]]:
     for table, parts in zip(("meta", *TABLES), runs.values(), strict=True):
         if parts:
             yield table, b"\n".join(parts)
+
+
+def _meta_line(text: bytes) -> dict[str, Any]:
+    meta = _meta(text)
+    require(meta.get("table") == "meta")
+    return meta
 
 
 def _meta(text: bytes) -> dict[str, Any]:
@@ -138,7 +148,7 @@ def _document(path: Path) -> Iterator[Part]:
         following = [b"," + _opening(table) for table in TABLES[1:]]
         for table, end in zip(TABLES, (*following, b"\n}"), strict=True):
             text = yield from _section(file, text, table, b"\n  ]" + end)
-        require(not text.strip() and not file.read().strip())
+        require(not text.strip(_SPACE) and not file.read().strip(_SPACE))
 
 
 def _opening(table: str) -> bytes:

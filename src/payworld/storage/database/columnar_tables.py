@@ -11,6 +11,7 @@ import polars as pl
 from payworld.storage.database.columnar import (
     FrameItem,
     Part,
+    UnusualError,
     checked,
     done_in_order,
     pieces,
@@ -18,7 +19,14 @@ from payworld.storage.database.columnar import (
     unusual_where_refused,
     with_times,
 )
-from payworld.storage.database.frames import FLAGS, WHOLE_NUMBERS, Frame, column_names, dtype
+from payworld.storage.database.frames import (
+    FLAGS,
+    WHOLE_NUMBERS,
+    Frame,
+    column_names,
+    dtype,
+    is_date,
+)
 from payworld.storage.finance_files import TABLES
 
 __all__ = ["read_tables"]
@@ -89,6 +97,8 @@ def _parquet(path: Path, table: str) -> Iterator[Frame]:
         # One row group at a time: a walk over all of them keeps what it has read.
         for group in range(file.num_row_groups):
             for arrow in file.iter_batches(_PARQUET_ROWS, [group], columns=names):
+                # Polars takes for granted that texts are UTF-8.
+                arrow.validate(full=True)
                 yield checked(table, _with_types(pl.DataFrame(arrow)))
 
 
@@ -97,7 +107,9 @@ def _with_types(rows: pl.DataFrame) -> pl.DataFrame:
     for name, found in rows.schema.items():
         wanted = dtype(name)
         if isinstance(wanted, pl.Datetime):
-            require(isinstance(found, pl.Datetime) and not found.time_zone)
+            if not isinstance(found, pl.Datetime) or found.time_zone:
+                raise UnusualError
+            require(rows.select(is_date(name, found).all()).item())
             rows = rows.with_columns(pl.col(name).dt.cast_time_unit("us"))
         elif wanted == pl.Int64:
             require(found.is_integer())

@@ -6,7 +6,6 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +36,11 @@ def _way_out(error: BaseException, reason: str) -> str:
         return (
             ". Another program holds what the load needs: try again when it is done, or let the "
             "URL end in ?timeout= with more seconds to wait"
+        )
+    if "disk is full" in reason or "disk I/O error" in reason:
+        return (
+            ". Free some space where it is, or let TMPDIR name a larger folder: that is where "
+            "SQLite sorts for its indexes"
         )
     is_closed = "unable to open" in reason or "readonly" in reason
     if isinstance(error, OSError) or is_closed or _is_refusal(cause):
@@ -73,11 +77,10 @@ def naming_database(url: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def open_engine(url: str, only_inserts: bool = False) -> AsyncIterator[AsyncEngine]:
+async def open_engine(url: str) -> AsyncIterator[AsyncEngine]:
     """Open an engine for a URL and dispose of it; connecting makes a SQLite file's folder.
 
-    A server is called at once, so that one that is down is told before any work is done. For
-    inserts whose references have been checked, SQLite need not check each again.
+    A server is called at once, so that one that is down is told before any work is done.
     """
     parsed, connect_args = parse_url(url)
     from sqlalchemy import event
@@ -90,8 +93,7 @@ async def open_engine(url: str, only_inserts: bool = False) -> AsyncIterator[Asy
             # A file that is refused before anything is written leaves no folder.
             event.listen(engine.sync_engine, "do_connect", lambda *_: _make_folder(parsed.database))
             event.listen(engine.sync_engine, "do_connect", _try_sqlite)
-            prepare = partial(_prepare_sqlite, checks_references=not only_inserts)
-            event.listen(engine.sync_engine, "connect", prepare)
+            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         else:
             async with engine.connect():
                 pass
@@ -116,11 +118,10 @@ def _try_sqlite(_dialect: object, _record: object, args: list[Any], options: Any
     sqlite3.connect(*args, **options).close()
 
 
-def _prepare_sqlite(connection: Any, _record: object, checks_references: bool) -> None:
+def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     # 64 MB of pages: random ids touch the whole index of a table. Larger pages, which only a new
     # database takes, make inserting a fifth cheaper.
-    references = f"foreign_keys = {'ON' if checks_references else 'OFF'}"
-    for pragma in ("page_size = 8192", references, "cache_size = -65536"):
+    for pragma in ("page_size = 8192", "foreign_keys = ON", "cache_size = -65536"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -29,6 +29,7 @@ __all__ = [
     "column_names",
     "dtype",
     "from_batch",
+    "is_date",
     "is_valid",
 ]
 
@@ -40,6 +41,8 @@ _UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _TEXT = r"^[^\x00-\x1f\x7f]{1,200}$"
 # Printable ASCII without spaces, with one @ and a dot after it.
 _EMAIL = r"^[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+$"
+# Of the years 1 to 9999, from 1970 on.
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 class Frame(NamedTuple):
@@ -63,6 +66,13 @@ def dtype(name: str) -> pl.DataType:
     if name in WHOLE_NUMBERS:
         return pl.Int64()
     return pl.Float64() if name == "apr" else pl.String()
+
+
+def is_date(name: str, kind: pl.Datetime) -> pl.Expr:
+    """Return whether times lie in the years that a date can have: Polars shows no others."""
+    each = {"ms": 10**3, "us": 10**6, "ns": 10**9}[kind.time_unit]
+    low, high = max(_FIRST_SECOND * each, -(2**63)), min(_LAST_SECOND * each, 2**63 - 1)
+    return pl.col(name).to_physical().is_between(low, high)
 
 
 def from_batch(batch: Batch) -> Frame:

@@ -13,7 +13,7 @@ from payworld.storage.finance_files import TABLES
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Index, Table
 
-__all__ = ["check_rows", "make_indexes", "prepare", "tables"]
+__all__ = ["check_rows", "has_tables", "make_indexes", "prepare", "tables"]
 
 # Two loads into one PostgreSQL database wait for each other here: "payworld" in ASCII.
 _LOCK = 0x706179776F726C64
@@ -61,6 +61,11 @@ def check_rows(connection: Connection, if_exists: str) -> dict[str, int]:
             "to swap them for the file's, or --if-exists append to add the file's to them"
         )
     return held
+
+
+def has_tables(connection: Connection) -> bool:
+    """Return whether any of the tables is there, with rows or without."""
+    return bool(_rows_held(connection))
 
 
 def _wait_for_others(connection: Connection) -> None:
@@ -178,7 +183,9 @@ def _sorting_in_pieces(connection: Connection) -> Iterator[None]:
         _set_pragmas(connection, _SORTING)
         yield
     finally:
-        _set_pragmas(connection, before)
+        # One whose statement was cancelled takes no more.
+        if not connection.invalidated:
+            _set_pragmas(connection, before)
 
 
 def _set_pragmas(connection: Connection, values: Mapping[str, int]) -> None:

@@ -14,7 +14,7 @@ import polars as pl
 from payworld.errors import ConflictError, StorageError, UsageError
 from payworld.storage.database.engine import naming_database, open_engine
 from payworld.storage.database.frames import FLAGS, TIMES, Frame
-from payworld.storage.database.layout import check_rows, make_indexes, prepare, tables
+from payworld.storage.database.layout import check_rows, has_tables, make_indexes, prepare, tables
 from payworld.storage.database.readers import Source, open_source
 from payworld.storage.database.records import shown
 from payworld.storage.database.spool import Spool
@@ -99,13 +99,14 @@ async def _load_file(
     source = open_source(path)
     with naming_database(url):
         # A server that is down is told before the work of reading the file.
-        # Only what `replace` takes away may have others that refer to it.
-        async with open_engine(url, only_inserts=if_exists != "replace") as engine:
+        async with open_engine(url) as engine:
             with Spool() as spool:
                 counts = validate_source(source, spool)
                 progress = on_valid(counts) if on_valid else None
-                async with engine.connect() as connection, connection.begin():
-                    await _fill(connection, spool, source, if_exists, progress)
+                async with engine.connect() as connection:
+                    is_new = await _trust_references(connection)
+                    async with connection.begin():
+                        await _fill(connection, spool, source, if_exists, progress, is_new)
     return counts
 
 
@@ -162,9 +163,14 @@ async def _fill(
     source: Source,
     if_exists: str,
     progress: Progress | None = None,
+    is_new: bool = False,
 ) -> None:
     check_driver(connection)
     await _ensure_begun(connection)
+    if is_new and await connection.run_sync(has_tables):
+        raise ConflictError(
+            "another program has made the tables at this moment; nothing was changed: try again"
+        )
     is_bulk = await connection.run_sync(prepare, if_exists)
     for table, rows in spool.frames():
         for part in rows.iter_slices(_INSERT_ROWS):
@@ -176,6 +182,22 @@ async def _fill(
                 progress(len(part))
     if is_bulk:
         await connection.run_sync(make_indexes)
+
+
+async def _trust_references(connection: AsyncConnection) -> bool:
+    """Let SQLite not look up each reference where the tables will be new; return whether they are.
+
+    The file's references are checked already, and nothing else refers to a table that is not
+    there. Tables that are there may have references and triggers of their own.
+    """
+    if connection.dialect.name != "sqlite" or await connection.run_sync(has_tables):
+        await connection.rollback()
+        return False
+    await connection.rollback()
+    # Inside a transaction it would have no effect.
+    await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    await connection.rollback()
+    return True
 
 
 def check_driver(connection: AsyncConnection) -> None:

@@ -73,11 +73,15 @@ class Source:
                 yield item
 
     def place(self, table: str, field: str, value: object) -> str:
-        """Return the name of the first record with a value, as messages give it."""
-        for batch in self.batches(table):
-            values = batch.columns[field]
-            if value in values:
-                return batch.place(values.index(value))
+        """Return the name of the first record with a value, as messages give it.
+
+        It is the table's where the file has changed since it was read.
+        """
+        with suppress(StorageError):
+            for batch in self.batches(table):
+                values = batch.columns[field]
+                if value in values:
+                    return batch.place(values.index(value))
         return table
 
 

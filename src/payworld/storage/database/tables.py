@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from payworld.errors import StorageError
+from payworld.storage.database.frames import is_date
 from payworld.storage.database.records import BATCH_ROWS, COLUMNS, Batch, unknown
 from payworld.storage.files import naming
 from payworld.storage.finance_files import TIME_FORMAT
@@ -118,11 +119,12 @@ def _with_texts(frame: pl.DataFrame) -> pl.DataFrame:
     texts = []
     for name, kind in frame.schema.items():
         if isinstance(kind, pl.Datetime):
-            time = pl.col(name).dt.cast_time_unit("us")
+            time = pl.when(is_date(name, kind)).then(name).dt.cast_time_unit("us")
             if kind.time_zone:
                 time = time.dt.convert_time_zone("UTC")
-            # A fraction of a second only where there is one.
-            texts.append(time.dt.to_string(f"{TIME_FORMAT}%.f"))
+            # A fraction of a second only where there is one; what is no date stays a number.
+            text = time.dt.to_string(f"{TIME_FORMAT}%.f")
+            texts.append(pl.coalesce(text, pl.col(name).to_physical().cast(pl.String)))
     return frame.with_columns(texts)
 
 
@@ -143,10 +145,12 @@ def read_parquet(path: Path, table: str) -> Iterator[Batch]:
         with naming(path, "read"), pq.ParquetFile(path) as file:
             _check_header(file.schema_arrow.names, table, str(path))
             for arrow in _arrow_batches(file, names):
+                # Polars takes for granted that texts are UTF-8.
+                arrow.validate(full=True)
                 frame = _with_texts(pl.DataFrame(arrow))
                 numbers = range(first, first + len(frame))
                 label = f"row {{}} ({table})"
                 yield Batch(table, frame.to_dict(as_series=False), numbers, label)
                 first += len(frame)
-    except (pa.ArrowException, pl.exceptions.PolarsError) as error:
+    except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise StorageError(f"{path}: not readable as Parquet: {error}") from error

@@ -13,7 +13,14 @@ from payworld.errors import StorageError
 from payworld.storage.database.columnar import FrameItem, UnusualError
 from payworld.storage.database.frames import Frame, from_batch
 from payworld.storage.database.readers import Source
-from payworld.storage.database.records import Batch, bad_value, check_batch, is_rounded, shown
+from payworld.storage.database.records import (
+    BATCH_ROWS,
+    Batch,
+    bad_value,
+    check_batch,
+    is_rounded,
+    shown,
+)
 from payworld.storage.database.spool import Spool
 from payworld.storage.finance_files import TABLES
 
@@ -70,12 +77,20 @@ def validate_source(source: Source, spool: Spool) -> dict[str, int]:
 
 
 def _look_closer(source: Source) -> Iterator[FrameItem]:
+    """Yield what any valid file holds, checked value by value, many records of a table at once."""
+    held: dict[str, Batch] = {}
     for item in source.items():
-        if isinstance(item, Batch):
-            _check(item, source)
-            yield from_batch(item)
-        else:
+        if not isinstance(item, Batch):
             yield item
+            continue
+        _check(item, source)
+        batch = held.setdefault(item.table, item._replace(columns={}, numbers=[]))
+        for name, values in item.columns.items():
+            batch.columns.setdefault(name, []).extend(values)
+        if len(batch.columns["id"]) >= BATCH_ROWS:
+            yield from_batch(held.pop(item.table))
+    for batch in held.values():
+        yield from_batch(batch)
 
 
 def _validate(source: Source, items: Iterable[FrameItem], spool: Spool) -> dict[str, int]:
@@ -153,8 +168,11 @@ def _check_references(source: Source, table: str, field: str, parent: str, missi
                 f"{source.name}: {batch.place(row)}.{field} = {shown(values[row])}: expected the "
                 f"id of one of the file's {parent}; there is none"
             )
+    raise StorageError(f"{source.name}: was changed while it was read; try again")
 
 
 def _rows_with(texts: list[str], prints: Prints) -> list[int]:
-    rows: list[int] = np.flatnonzero(np.isin(_prints(pl.Series(texts)), prints)).tolist()
+    rows: list[int] = np.flatnonzero(
+        np.isin(_prints(pl.Series(texts, dtype=pl.String, strict=False)), prints)
+    ).tolist()
     return rows
