@@ -20,6 +20,7 @@ from payworld.datasets.personal_finance.people import (
     make_details,
     make_users,
 )
+from payworld.datasets.personal_finance.recurring import EPOCH
 from payworld.datasets.personal_finance.rules import Rules
 from payworld.world.arrays import IntArray
 
@@ -36,7 +37,6 @@ __all__ = [
 # About 15,000 transactions: they stay in the processor's cache. It changes no byte of the rows,
 # but Parquet's row groups follow it.
 BLOCK_USERS = 128
-_EPOCH = 719_163
 _DOMAINS = ("mail.example", "inbox.example", "post.example")
 
 
@@ -80,7 +80,7 @@ def count_rows(seed: int, num_users: int, rules: Rules) -> dict[str, int]:
 
 
 def _times(day: IntArray, second: IntArray) -> pl.Series:
-    seconds = (day - _EPOCH) * 86_400 + second
+    seconds = (day - EPOCH) * 86_400 + second
     return pl.Series(seconds.astype("M8[s]").astype("M8[us]"))
 
 

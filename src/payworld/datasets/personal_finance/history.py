@@ -117,7 +117,7 @@ def _rows(seed: int, accounts: Accounts, plan: PayPlan, rules: Rules) -> _Rows:
     counts = np.diff(bounds, axis=1, prepend=0)
     counts[:, INCOME] = plan.payments
     history = rules.as_of - accounts.history_start
-    most, before = _of_the_person(accounts.user, counts, history)
+    most, before = _of_the_person(accounts, counts, history)
     account = np.repeat(np.arange(len(n)), n)
     number = np.arange(len(account))
     cell = np.repeat(np.arange(counts.size), counts.ravel())
@@ -139,15 +139,13 @@ def _rows(seed: int, accounts: Accounts, plan: PayPlan, rules: Rules) -> _Rows:
 
 
 def _of_the_person(
-    user: IntArray, counts: IntArray, history: IntArray
+    accounts: Accounts, counts: IntArray, history: IntArray
 ) -> tuple[IntArray, IntArray]:
     """Return the most rows on an account of its person, and the bills on earlier ones.
 
     Both by account and group, as the counts are.
     """
-    is_first = np.diff(user, prepend=-1) != 0
-    first = np.flatnonzero(is_first)
-    person = np.cumsum(is_first) - 1
+    first, person = accounts.by_person()
     bills = bill_streams(counts, history[:, None])
     before = np.cumsum(bills, axis=0) - bills
     return np.maximum.reduceat(counts, first, axis=0)[person], before - before[first][person]

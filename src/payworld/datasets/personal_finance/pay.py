@@ -56,8 +56,7 @@ def plan_pay(seed: int, accounts: Accounts, rules: Rules) -> PayPlan:
     frequent too few, an account has its own share of payments instead.
     """
     share = rules.shares[(accounts.subtype == CREDIT_CARD).astype(np.int64), INCOME]
-    is_first = np.diff(accounts.user, prepend=-1) != 0
-    first, person = np.flatnonzero(is_first), np.cumsum(is_first) - 1
+    first, person = accounts.by_person()
     n = accounts.n_transactions
     room = np.where(share > 0, np.floor(n * (1 + share) / 2), 0).astype(np.int64)
     most = np.minimum(_capacities(rules.as_of - accounts.history_start), room[:, None])

@@ -66,6 +66,11 @@ class Accounts:
     def __len__(self) -> int:
         return len(self.high)
 
+    def by_person(self) -> tuple[IntArray, IntArray]:
+        """Return the row of each user's first account, and the number of each account's user."""
+        is_first = np.diff(self.user, prepend=-1) != 0
+        return np.flatnonzero(is_first), np.cumsum(is_first) - 1
+
 
 def make_users(seed: int, first: int, n: int, rules: Rules) -> Users:
     """Return n users from an ordinal on; names and emails follow from the ids."""

@@ -15,7 +15,8 @@ from typing import Any, BinaryIO, TypeAlias
 
 import polars as pl
 
-from payworld.storage.database.frames import TIMES, Frame, column_names, is_valid
+from payworld.storage.database.frames import TIMES, Frame, is_valid
+from payworld.storage.database.records import column_names
 from payworld.storage.finance_files import TIME_FORMAT
 
 __all__ = [

@@ -22,7 +22,8 @@ from payworld.storage.database.columnar import (
     require,
     with_times,
 )
-from payworld.storage.database.frames import FLAGS, WHOLE_NUMBERS, Frame, column_names
+from payworld.storage.database.frames import Frame, dtype
+from payworld.storage.database.records import column_names
 from payworld.storage.finance_files import TABLES
 
 if TYPE_CHECKING:
@@ -127,11 +128,9 @@ def _parse_records(lines: bytes, table: str, extra: tuple[str, ...] = ()) -> Fra
 def _arrow_type(name: str) -> pa.DataType:
     import pyarrow as pa
 
-    if name in FLAGS:
-        return pa.bool_()
-    if name in WHOLE_NUMBERS:
-        return pa.int64()
-    return pa.float64() if name == "apr" else pa.string()
+    # A time is a text in JSON.
+    types = {pl.Boolean(): pa.bool_(), pl.Int64(): pa.int64(), pl.Float64(): pa.float64()}
+    return types.get(dtype(name), pa.string())
 
 
 def _document(path: Path) -> Iterator[Part]:

@@ -23,10 +23,11 @@ from payworld.storage.database.frames import (
     FLAGS,
     WHOLE_NUMBERS,
     Frame,
-    column_names,
     dtype,
     is_date,
 )
+from payworld.storage.database.records import column_names
+from payworld.storage.database.tables import arrow_batches
 from payworld.storage.finance_files import TABLES
 
 __all__ = ["read_tables"]
@@ -71,12 +72,11 @@ def _parse_csv(lines: bytes, table: str) -> Frame:
     )
     texts = pl.DataFrame(arrow)
     require(len(texts) == lines.count(b"\n") + 1)
-    for name, pattern in _TEXT_PATTERNS.items():
-        require(name not in texts.columns or texts[name].str.contains(pattern).all())
+    typed = [name for name in names if name in _TEXT_PATTERNS]
+    require(all(texts[name].str.contains(_TEXT_PATTERNS[name]).all() for name in typed))
     rows = texts.with_columns(
         pl.col(name) == "true" if name in FLAGS else pl.col(name).cast(dtype(name))
-        for name in _TEXT_PATTERNS
-        if name in texts.columns
+        for name in typed
     )
     return checked(table, with_times(rows))
 
@@ -94,12 +94,8 @@ def _parquet(path: Path, table: str) -> Iterator[Frame]:
     names = column_names(table)
     with unusual_where_refused(), pq.ParquetFile(path) as file:
         require(sorted(file.schema_arrow.names) == sorted(names))
-        # One row group at a time: a walk over all of them keeps what it has read.
-        for group in range(file.num_row_groups):
-            for arrow in file.iter_batches(_PARQUET_ROWS, [group], columns=names):
-                # Polars takes for granted that texts are UTF-8.
-                arrow.validate(full=True)
-                yield checked(table, _with_types(pl.DataFrame(arrow)))
+        for arrow in arrow_batches(file, names, _PARQUET_ROWS):
+            yield checked(table, _with_types(pl.DataFrame(arrow)))
 
 
 def _with_types(rows: pl.DataFrame) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from payworld.storage.database.records import (
     MAX_CENTS,
     SUBTYPE_TYPES,
     Batch,
+    column_names,
 )
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "TIMES",
     "WHOLE_NUMBERS",
     "Frame",
-    "column_names",
     "dtype",
     "from_batch",
     "is_date",
@@ -50,11 +50,6 @@ class Frame(NamedTuple):
 
     table: str
     rows: pl.DataFrame
-
-
-def column_names(table: str) -> list[str]:
-    """Return the names of a table's columns."""
-    return [column.name for column in COLUMNS[table]]
 
 
 def dtype(name: str) -> pl.DataType:

@@ -65,7 +65,9 @@ def check_rows(connection: Connection, if_exists: str) -> dict[str, int]:
 
 def has_tables(connection: Connection) -> bool:
     """Return whether any of the tables is there, with rows or without."""
-    return bool(_rows_held(connection))
+    from sqlalchemy import inspect
+
+    return not set(TABLES).isdisjoint(inspect(connection).get_table_names())
 
 
 def _wait_for_others(connection: Connection) -> None:

@@ -19,7 +19,14 @@ from payworld.errors import StorageError
 from payworld.storage.database import columnar_json, columnar_tables
 from payworld.storage.database.columnar import FrameItem
 from payworld.storage.database.parse import BOM, EXPECTED, Literal, parse_json
-from payworld.storage.database.records import BATCH_ROWS, COLUMNS, Batch, shown, unknown
+from payworld.storage.database.records import (
+    BATCH_ROWS,
+    COLUMNS,
+    Batch,
+    column_names,
+    shown,
+    unknown,
+)
 from payworld.storage.database.tables import read_csv, read_parquet
 from payworld.storage.files import naming
 from payworld.storage.finance_files import TABLES
@@ -254,7 +261,7 @@ def _from_rows(
     extra: tuple[str, ...] = (),
 ) -> Batch:
     """Return JSON records as a batch; StorageError names a missing or unknown key."""
-    names = [column.name for column in COLUMNS[table]]
+    names = column_names(table)
     optional = {column.name for column in COLUMNS[table] if column.optional}
     batch = Batch(table, {}, numbers, label)
     keys = {*names, *extra}

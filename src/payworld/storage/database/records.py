@@ -30,6 +30,7 @@ __all__ = [
     "Column",
     "bad_value",
     "check_batch",
+    "column_names",
     "is_rounded",
     "shown",
     "unknown",
@@ -230,6 +231,11 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _flag("pending"),
     ),
 }
+
+
+def column_names(table: str) -> list[str]:
+    """Return the names of a table's columns."""
+    return [column.name for column in COLUMNS[table]]
 
 
 def shown(value: Any) -> str:

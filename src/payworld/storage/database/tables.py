@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from payworld.errors import StorageError
-from payworld.storage.database.frames import is_date
-from payworld.storage.database.records import BATCH_ROWS, COLUMNS, Batch, unknown
+from payworld.storage.database.frames import FLAGS, WHOLE_NUMBERS, is_date
+from payworld.storage.database.records import BATCH_ROWS, COLUMNS, Batch, column_names, unknown
 from payworld.storage.files import naming
 from payworld.storage.finance_files import TIME_FORMAT
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch
     from pyarrow.parquet import ParquetFile
 
-__all__ = ["read_csv", "read_parquet"]
+__all__ = ["arrow_batches", "read_csv", "read_parquet"]
 
 # float() takes more: white space, underscores, digits of other scripts, nan and inf.
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,20}(?:[.][0-9]{1,20})?(?:[eE][-+]?[0-9]{1,3})?"
 
 
 def _check_header(header: Iterable[str], table: str, source: str) -> None:
-    names = [column.name for column in COLUMNS[table]]
+    names = column_names(table)
     given = list(header)
     for name in given:
         if name not in names or given.count(name) > 1:
@@ -108,8 +108,8 @@ def _flags(texts: Sequence[str]) -> list[Any]:
 # A text that does not convert stays one, and fails its column's check.
 _FLAGS: Mapping[str, Any] = {"true": True, "false": False, "": None}
 _TEXT_TYPES: Mapping[str, Callable[[Sequence[str]], list[Any]]] = {
-    **dict.fromkeys(("balance", "limit", "min_payment", "amount"), _whole_numbers),
-    **dict.fromkeys(("consent", "is_overdue", "pending"), _flags),
+    **dict.fromkeys(WHOLE_NUMBERS, _whole_numbers),
+    **dict.fromkeys(FLAGS, _flags),
     "apr": _numbers,
 }
 
@@ -128,10 +128,14 @@ def _with_texts(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(texts)
 
 
-def _arrow_batches(file: ParquetFile, names: list[str]) -> Iterator[RecordBatch]:
+def arrow_batches(file: ParquetFile, names: list[str], n_rows: int) -> Iterator[RecordBatch]:
+    """Yield some columns of a Parquet file, n rows at a time at most."""
     # One row group at a time: a walk over all of them keeps what it has read.
     for group in range(file.num_row_groups):
-        yield from file.iter_batches(BATCH_ROWS, [group], columns=names)
+        for batch in file.iter_batches(n_rows, [group], columns=names):
+            # Polars takes for granted that texts are UTF-8.
+            batch.validate(full=True)
+            yield batch
 
 
 def read_parquet(path: Path, table: str) -> Iterator[Batch]:
@@ -139,14 +143,12 @@ def read_parquet(path: Path, table: str) -> Iterator[Batch]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = [column.name for column in COLUMNS[table]]
+    names = column_names(table)
     first = 0
     try:
         with naming(path, "read"), pq.ParquetFile(path) as file:
             _check_header(file.schema_arrow.names, table, str(path))
-            for arrow in _arrow_batches(file, names):
-                # Polars takes for granted that texts are UTF-8.
-                arrow.validate(full=True)
+            for arrow in arrow_batches(file, names, BATCH_ROWS):
                 frame = _with_texts(pl.DataFrame(arrow))
                 numbers = range(first, first + len(frame))
                 label = f"row {{}} ({table})"

@@ -118,12 +118,15 @@ def _validate(source: Source, items: Iterable[FrameItem], spool: Spool) -> dict[
 
 def _check(batch: Batch, source: Source) -> None:
     """Check a batch; a number that was rounded is named as it stands in the file."""
-    found = bad_value(batch)
-    if found and is_rounded(batch.columns[found[1].name][found[0]]):
-        for item in source.items(as_written=True):
-            if isinstance(item, Batch):
-                check_batch(item, source.name)
-    check_batch(batch, source.name)
+    try:
+        check_batch(batch, source.name)
+    except StorageError:
+        found = bad_value(batch)
+        if found and is_rounded(batch.columns[found[1].name][found[0]]):
+            for item in source.items(as_written=True):
+                if isinstance(item, Batch):
+                    check_batch(item, source.name)
+        raise
 
 
 def _check_counts(meta: dict[str, Any], counts: dict[str, int], source: str) -> None:
